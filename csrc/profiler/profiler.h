@@ -12,9 +12,9 @@
  *
  *     uint32_t on = mt_prof_flags();
  *     if (MT_UNLIKELY(on)) {
- *         mt_prof_mark op = mt_prof_op_begin(record->prof_name, sequence);
+ *         mt_prof_mark op = mt_prof_op_begin(record->profiler_id, sequence);
  *         if (on & MT_PROF_SHAPES)
- *             mt_prof_op_inputs(op, n, inputs);
+ *             mt_prof_op_inputs(op, args, record->nargs);
  *         ...
  *         mt_prof_mark k = mt_prof_kernel_begin(op, 0);
  *         (the kernel)
@@ -29,11 +29,13 @@
 
 #include <time.h>
 
-#include "base/base.h"
+#include "base/thread.h"
 
 #if defined(__x86_64__)
 #include <x86intrin.h>
 #endif
+
+struct mt_value;
 
 /* What the running session wants; 0 = nobody is recording. MT_PROF_OPS is set in every session. */
 enum {
@@ -73,7 +75,6 @@ typedef enum mt_prof_kind {
     MT_PROF_KERNEL, /* a second, third... kernel of the enclosing operator: kernel times only */
     MT_PROF_ALLOC,  /* a block: begin = time, end = address, kernel_begin = signed bytes,
                        kernel_end = bytes allocated afterwards */
-    MT_PROF_FRAME,  /* a call of the host (Python function) */
 } mt_prof_kind;
 
 typedef struct mt_prof_record {
@@ -101,17 +102,15 @@ typedef struct mt_prof_mark {
 
 /* ------------------------------------------------------------------ a thread's ring */
 
+/* mt_thread.profiler; NULL until the thread records for the first time. */
 typedef struct mt_prof_thread {
     mt_prof_record *next, *limit; /* the free part of the current chunk */
     uint32_t generation;          /* the session these belong to */
     uint32_t number;              /* 1 for the first thread that recorded, 2 for the second... */
     uint32_t flags;               /* of the session */
-    uint32_t depth;               /* of nested calls of the hooks, for the binding */
     /* the rest is private to recorder.c */
 } mt_prof_thread;
 
-/* The calling thread's ring; NULL until it records for the first time. */
-extern MT_TLS mt_prof_thread *mt_prof_self;
 /* The generation of the running session (also while it is paused), 0 without one. */
 extern uint32_t mt_prof_generation;
 extern bool mt_prof_use_tsc;
@@ -142,7 +141,7 @@ void mt_prof_attach(mt_prof_mark mark);
 MT_INLINE mt_prof_mark
 mt_prof_open(mt_prof_kind kind, uint32_t name, int64_t sequence, uint32_t forward_thread)
 {
-    mt_prof_thread *t = mt_prof_self;
+    mt_prof_thread *t = mt_thread_block.profiler;
     uint32_t generation = __atomic_load_n(&mt_prof_generation, __ATOMIC_RELAXED);
     mt_prof_record *r;
     if (MT_LIKELY(t && t->generation == generation && t->next != t->limit)) {
@@ -152,7 +151,7 @@ mt_prof_open(mt_prof_kind kind, uint32_t name, int64_t sequence, uint32_t forwar
     else if (!(r = mt_prof_reserve()))
         return (mt_prof_mark){NULL, 0};
     else
-        t = mt_prof_self;
+        t = mt_thread_block.profiler;
     r->end = 0;
     r->kernel_begin = 0;
     r->kernel_end = 0;
@@ -221,38 +220,10 @@ mt_prof_kernel_end(mt_prof_mark kernel)
         kernel.record->kernel_end = mt_prof_now();
 }
 
-/* What an argument was. Everything is copied before mt_prof_op_inputs returns. */
-typedef enum mt_prof_input_kind {
-    MT_PROF_IN_NONE,        /* None, or of no interest: empty dims, type "" */
-    MT_PROF_IN_TENSOR,      /* dtype, ndim, sizes, strides */
-    MT_PROF_IN_TENSOR_LIST, /* count, items (each IN_TENSOR or IN_NONE) */
-    MT_PROF_IN_BOOL,        /* value.i */
-    MT_PROF_IN_INT,         /* value.i */
-    MT_PROF_IN_DOUBLE,      /* value.d */
-    MT_PROF_IN_INT_LIST,    /* count, sizes: the values */
-    MT_PROF_IN_DOUBLE_LIST, /* count, doubles */
-    MT_PROF_IN_BOOL_LIST,   /* count, sizes: the values */
-    MT_PROF_IN_TEXT,        /* text: anything else in words (str, complex, device), type "" */
-} mt_prof_input_kind;
-
-typedef struct mt_prof_input {
-    uint8_t kind;  /* mt_prof_input_kind */
-    uint8_t dtype; /* mt_dtype */
-    uint16_t ndim;
-    uint32_t count;
-    union {
-        const int64_t *sizes;
-        const double *doubles;
-        const struct mt_prof_input *items;
-        const char *text;
-        int64_t i;
-        double d;
-    } value;
-    const int64_t *strides;
-} mt_prof_input;
-
-/* The arguments of `op`, in the order of its schema. Lists longer than 64 are cut. */
-void mt_prof_op_inputs(mt_prof_mark op, int count, const mt_prof_input *inputs);
+/* The arguments of `op` in the order of its schema: shapes, strides and types of tensors and the
+ * values of numbers are copied before this returns. Lists are cut after 64 entries. Call it after
+ * mt_prof_op_begin where the flags hold MT_PROF_SHAPES. */
+void mt_prof_op_inputs(mt_prof_mark op, const struct mt_value *values, int count);
 
 /* ------------------------------------------------------------------ the engine's calls */
 
