@@ -330,6 +330,14 @@ def drop_leftovers(config: Config, work: list[Unit]) -> bool:
     return bool(gone)
 
 
+def older(product: Path, work: list[Unit]) -> bool:
+    """Whether a product is missing or older than one of the objects."""
+    if not product.exists():
+        return True
+    made = product.stat().st_mtime_ns
+    return any(unit.object.stat().st_mtime_ns >= made for unit in work)
+
+
 def archive(config: Config, work: list[Unit]) -> None:
     config.library.unlink(missing_ok=True)
     core = [local(unit.object) for unit in work if unit.is_core]
@@ -346,25 +354,33 @@ def link(config: Config, work: list[Unit], module: Path) -> None:
     part.replace(module)
 
 
+def build_library(config: Config, python_out: Path | None = None) -> tuple[list[Unit], int]:
+    """Brings all objects and the static library up to date; returns the compiler runs of the whole
+    build and how many were needed."""
+    lacking = missing()
+    if lacking:
+        raise BuildError("mindtorch_v2 cannot be built here. Missing: " + "; ".join(lacking))
+    with alone(config):
+        generate(config, python_out or PACKAGE)
+        work = units(config)
+        made = compile_all(config, work)
+        if drop_leftovers(config, work) or older(config.library, work):
+            archive(config, work)
+    return work, made
+
+
 def build(config: Config, module: Path | None = None, python_out: Path | None = None) -> Path:
     """Brings library and module up to date; returns the module's path.
 
     A sanitizer build does not replace the module in the source folder: it makes a package folder of
     its own, with links to the Python files, to be put on PYTHONPATH (`config.folder / "python"`).
     """
-    lacking = missing()
-    if lacking:
-        raise BuildError("mindtorch_v2 cannot be built here. Missing: " + "; ".join(lacking))
     started = time.perf_counter()
     package = mirror_package(config) if config.sanitize else PACKAGE
     module = module or package / MODULE
+    work, made = build_library(config, python_out)
     with alone(config):
-        generate(config, python_out or PACKAGE)
-        work = units(config)
-        made = compile_all(config, work)
-        if drop_leftovers(config, work) or made or not config.library.exists():
-            archive(config, work)
-        if made or not module.exists() or module.stat().st_mtime < config.library.stat().st_mtime:
+        if older(module, work) or module.stat().st_mtime < config.library.stat().st_mtime:
             link(config, work, module)
     seconds = time.perf_counter() - started
     print(f"{config.name}: {made} of {len(work)} objects made, {seconds:.1f} s, {module}")
