@@ -17,10 +17,11 @@ typedef struct mt_object {
     void *type;
 } mt_object;
 
-typedef enum mt_object_kind { MT_OBJECT_TENSOR, MT_OBJECT_NODE } mt_object_kind;
+typedef enum mt_object_kind { MT_OBJECT_TENSOR, MT_OBJECT_NODE, MT_NUM_OBJECT_KINDS } mt_object_kind;
 
 typedef struct mt_host {
-    /* A block whose head is initialised (count 1, type set); the rest is unspecified. */
+    /* A block whose head is initialised (count 1, type set); the rest is unspecified. NULL with
+     * the error set when there is no memory. */
     mt_object *(*object_new)(mt_object_kind kind);
     /* The count fell to zero: run the host's destructor, which calls mt_tensor_finalize or
      * mt_node_finalize and gives the block back. */
@@ -39,7 +40,13 @@ typedef struct mt_host {
     void (*ref_release)(void *host_object);
 } mt_host;
 
+/* The binding overwrites this at start-up. Until then it serves programs without an interpreter:
+ * objects from malloc, warnings on stderr, no lock. */
 extern mt_host mt_the_host;
+
+/* Tells the default host how large objects of a kind are and what to run before one is freed
+ * (finalize may be NULL). tensor/ and autograd/ call it; other hosts may ignore it. */
+void mt_host_describe(mt_object_kind kind, size_t size, void (*finalize)(mt_object *object));
 
 MT_INLINE void *
 mt_keep_object(void *object)

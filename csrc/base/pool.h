@@ -10,17 +10,22 @@
 /* Runs body(ctx, begin, end) over disjoint ranges that cover [0, count). Chunk boundaries are
  * multiples of `grain` (>= 1) counted from 0, so they do not depend on the thread count; one call
  * may get several adjoining chunks. Runs inline where count <= grain, with one thread, or when
- * called from inside another parallel loop. body must not fail, allocate tensors or call back into
- * the interpreter; it runs with the interpreter lock released when `mt_host` has a lock and the
- * loop is really shared. */
+ * called from inside another parallel loop or while another thread's loop has the pool. body must
+ * not fail, allocate tensors or call back into the interpreter; it runs with the interpreter lock
+ * released when `mt_host` has a lock and the loop is really shared. */
 typedef void (*mt_parallel_body)(void *ctx, int64_t begin, int64_t end);
 void mt_parallel_for(int64_t count, int64_t grain, mt_parallel_body body, void *ctx);
 
 /* Element-steps of simple work below which a second thread does not pay. */
 #define MT_GRAIN 32768
 
-int mt_num_threads(void); /* torch.get_num_threads */
-int mt_set_num_threads(int n); /* -1 with an error for n < 1: "set_num_threads expects a positive integer" */
+/* torch.get_num_threads. At first the number of CPUs, or less if MKL_NUM_THREADS or (where that is
+ * not set) OMP_NUM_THREADS says so. */
+int mt_num_threads(void);
+/* -1 with an error for n < 1: "set_num_threads expects a positive integer". */
+int mt_set_num_threads(int n);
 bool mt_in_parallel(void);
-int mt_thread_index(void); /* 0 outside of a parallel loop and for the calling thread */
+/* Which of the loop's threads this is, below mt_num_threads(); 0 outside of a parallel loop and
+ * for the calling thread. */
+int mt_thread_index(void);
 void mt_pool_stop(void);   /* joins the workers; the next loop starts them again */
