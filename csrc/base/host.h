@@ -17,7 +17,11 @@ typedef struct mt_object {
     void *type;
 } mt_object;
 
-typedef enum mt_object_kind { MT_OBJECT_TENSOR, MT_OBJECT_NODE, MT_NUM_OBJECT_KINDS } mt_object_kind;
+typedef enum mt_object_kind {
+    MT_OBJECT_TENSOR,
+    MT_OBJECT_NODE,
+    MT_NUM_OBJECT_KINDS,
+} mt_object_kind;
 
 typedef struct mt_host {
     /* A block whose head is initialised (count 1, type set); the rest is unspecified. NULL with

@@ -1,51 +1,74 @@
-/* The assertions of the C tests. A test program calls functions that use CHECK, and ends with
- * `return check_report();`, which prints "N passed, N failed" and fails if anything did. */
+/* Checks of the C tests. A failed check says where and what, and the test goes on, so that one run
+ * shows all failures; `return check_done();` ends main. */
 #pragma once
 
+#include <math.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-static int check_passed, check_failed;
+#include "base/error.h"
 
-/* Counts; says where and what when it does not hold. Usable as a condition. */
-#define CHECK(condition) check_one((condition) != 0, #condition, __FILE__, __LINE__)
-#define CHECK_STR(actual, expected) check_text((actual), (expected), #actual, __FILE__, __LINE__)
-#define CHECK_INT(actual, expected)                                                                \
-    check_int((long long)(actual), (long long)(expected), #actual, __FILE__, __LINE__)
+static int check_failures, check_count;
 
-__attribute__((unused)) static bool
+/* Yields whether it holds, for tests that cannot go on otherwise. */
+#define CHECK(condition)                                                                           \
+    check_one((condition) != 0, #condition, __FILE__, __LINE__)
+
+static inline bool
 check_one(bool holds, const char *what, const char *file, int line)
 {
-    if (holds) {
-        check_passed++;
-    } else if (++check_failed <= 50) {
-        printf("%s:%d: does not hold: %s\n", file, line, what);
+    check_count++;
+    if (!holds) {
+        check_failures++;
+        printf("%s:%d: not so: %s\n", file, line, what);
     }
     return holds;
 }
 
-__attribute__((unused)) static bool
-check_text(const char *actual, const char *expected, const char *what, const char *file, int line)
+#define CHECK_INT(got, expected)                                                                   \
+    do {                                                                                           \
+        int64_t got_ = (int64_t)(got), expected_ = (int64_t)(expected);                            \
+        check_count++;                                                                             \
+        if (got_ != expected_) {                                                                   \
+            check_failures++;                                                                      \
+            printf("%s:%d: %s is %lld, expected %lld\n", __FILE__, __LINE__, #got,                 \
+                   (long long)got_, (long long)expected_);                                         \
+        }                                                                                          \
+    } while (0)
+
+#define CHECK_STR(got, expected)                                                                   \
+    do {                                                                                           \
+        const char *got_ = (got), *expected_ = (expected);                                         \
+        check_count++;                                                                             \
+        if (!got_ || strcmp(got_, expected_) != 0) {                                               \
+            check_failures++;                                                                      \
+            printf("%s:%d: %s is \"%s\", expected \"%s\"\n", __FILE__, __LINE__, #got,             \
+                   got_ ? got_ : "(null)", expected_);                                             \
+        }                                                                                          \
+    } while (0)
+
+/* `call` fails with this kind and exactly this message; the record is cleared. */
+#define CHECK_FAILS(call, kind, text)                                                              \
+    do {                                                                                           \
+        const char *message_ = "";                                                                 \
+        CHECK(!check_succeeded((intptr_t)(call)));                                                 \
+        CHECK_INT(mt_error(&message_), kind);                                                      \
+        CHECK_STR(message_, text);                                                                 \
+        mt_error_clear();                                                                          \
+    } while (0)
+
+/* The core's two ways to say "failed": a negative number and NULL. */
+static inline int
+check_succeeded(intptr_t result)
 {
-    bool same = actual && strcmp(actual, expected) == 0;
-    if (!same && check_failed < 50)
-        printf("%s:%d: got \"%s\", expected \"%s\"\n", file, line, actual ? actual : "(null)",
-               expected);
-    return check_one(same, what, file, line);
+    return result > 0;
 }
 
-__attribute__((unused)) static bool
-check_int(long long actual, long long expected, const char *what, const char *file, int line)
+static inline int
+check_done(void)
 {
-    if (actual != expected && check_failed < 50)
-        printf("%s:%d: got %lld, expected %lld\n", file, line, actual, expected);
-    return check_one(actual == expected, what, file, line);
-}
-
-__attribute__((unused)) static int
-check_report(void)
-{
-    printf("%d passed, %d failed\n", check_passed, check_failed);
-    return check_failed != 0;
+    printf("%d passed, %d failed\n", check_count - check_failures, check_failures);
+    return check_failures || !check_count;
 }

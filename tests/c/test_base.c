@@ -556,12 +556,12 @@ test_fork(void)
         pid_t child = fork();
         if (child == 0) {
             alarm(20); /* a hang is a failure */
-            check_failed = 0;
+            check_failures = 0;
             run_tally(4000, 3, false);
             void *block = mt_alloc(5000000);
             mt_free(block, 5000000);
             mt_pool_stop();
-            _exit(check_failed != 0);
+            _exit(check_failures != 0);
         }
         int status;
         waitpid(child, &status, 0);
@@ -685,5 +685,5 @@ main(void)
     test_cpu();
     test_host();
     mt_pool_stop();
-    return check_report();
+    return check_done();
 }
