@@ -37,6 +37,9 @@ void mt_storage_free(mt_storage *storage);
  * ("Trying to resize storage that is not resizable"). */
 int mt_storage_resize(mt_storage *storage, size_t nbytes);
 
+/* Tells the memory observer of inline data, which no allocator call announces. */
+void mt_storage_observe(void *data, int64_t delta);
+
 MT_INLINE mt_storage *
 mt_storage_keep(mt_storage *storage)
 {

@@ -8,7 +8,8 @@
 
 #include "base/dtype.h"
 #include "base/host.h"
-#include "dispatch/keys.h"
+#include "base/thread.h"
+#include "base/keys.h"
 #include "tensor/storage.h"
 
 #define MT_INLINE_DIMS 5
@@ -109,11 +110,16 @@ mt_tensor *mt_alias(const mt_tensor *self, int64_t offset, int ndim, const int64
 /* The same elements: mt_alias with the geometry of self. */
 mt_tensor *mt_alias_same(const mt_tensor *self);
 
+/* A tensor without storage, sizes or keys: the caller fills it in. */
+mt_tensor *mt_tensor_blank(void);
 /* Sets sizes and strides and recomputes numel and the geometry flags. strides NULL: contiguous. */
 int mt_tensor_set_geometry(mt_tensor *self, int ndim, const int64_t *sizes,
                            const int64_t *strides);
 /* Drops every reference the tensor holds; the host frees the block afterwards. */
 void mt_tensor_finalize(mt_tensor *self);
+
+/* Releases grad_fn, base and the rest of its autograd data (defined in autograd/). */
+void mt_tensor_drop_autograd(mt_tensor *self);
 
 /* ---- asking ------------------------------------------------------------------------------- */
 
@@ -175,6 +181,8 @@ mt_bump_version(mt_tensor *self)
         self->own_version++;
 }
 
+/* The counter of `self`, made shareable; a new reference. */
+mt_version *mt_version_share(mt_tensor *self);
 /* Makes `self` count together with `other` from now on. */
 int mt_share_version(mt_tensor *self, mt_tensor *other);
 void mt_version_unref(mt_version *version);
