@@ -86,7 +86,7 @@ typedef struct mt_prof_record {
     uint32_t forward_thread;           /* MT_PROF_NODE: see mt_prof_node_begin */
     uint8_t kind;                      /* mt_prof_kind */
     uint8_t flags;                     /* MT_PROF_F_... */
-    uint16_t spare;
+    uint16_t thread;                   /* low bits of the thread's number */
 } mt_prof_record;
 
 enum {
@@ -162,7 +162,7 @@ mt_prof_open(mt_prof_kind kind, uint32_t name, int64_t sequence, uint32_t forwar
     r->forward_thread = forward_thread;
     r->kind = (uint8_t)kind;
     r->flags = 0;
-    r->spare = 0;
+    r->thread = (uint16_t)t->number;
     mt_prof_mark mark = {r, generation};
     if (MT_UNLIKELY(t->flags & (MT_PROF_STACKS | MT_PROF_MODULES)))
         mt_prof_attach(mark);
