@@ -14,8 +14,8 @@ typedef struct averager {
     uint32_t nstacks;
     mt_prof_row *rows;
     int64_t nrows, capacity;
-    int32_t *simple; /* (label, is scope) -> row */
-    int32_t *slots;  /* hash -> row */
+    int32_t *simple;  /* (label, is scope) -> row */
+    int32_t *slots;   /* hash -> row */
     uint64_t *hashes; /* per row */
     uint64_t nslots;
 } averager;
@@ -57,8 +57,7 @@ hash_shapes(const mt_prof_side *side)
         if (in.kind == MT_PROF_IN_TENSOR) {
             for (int d = 0; d < in.ndim; d++)
                 h = mix(h, in.payload[d]);
-        }
-        else if (in.kind == MT_PROF_IN_TENSORS) {
+        } else if (in.kind == MT_PROF_IN_TENSORS) {
             uint32_t item = (uint32_t)(in.payload - side->words);
             for (uint32_t k = 0; k < in.count; k++) {
                 mt_prof_input t = mt_prof_input_next(side->words, &item);
@@ -89,10 +88,12 @@ same_shapes(const mt_prof_side *a, const mt_prof_side *b)
     for (uint32_t i = 0; i < n; i++) {
         mt_prof_input x = mt_prof_input_next(a->words, &at_a);
         mt_prof_input y = mt_prof_input_next(b->words, &at_b);
-        bool xs = x.kind == MT_PROF_IN_TENSORS && x.count, ys = y.kind == MT_PROF_IN_TENSORS && y.count;
+        bool xs = x.kind == MT_PROF_IN_TENSORS && x.count,
+             ys = y.kind == MT_PROF_IN_TENSORS && y.count;
         if (xs != ys || (xs && x.count != y.count) || !same_dims(&x, &y))
             return false;
-        uint32_t item_x = (uint32_t)(x.payload - a->words), item_y = (uint32_t)(y.payload - b->words);
+        uint32_t item_x = (uint32_t)(x.payload - a->words),
+                 item_y = (uint32_t)(y.payload - b->words);
         for (uint32_t k = 0; xs && k < x.count; k++) {
             mt_prof_input s = mt_prof_input_next(a->words, &item_x);
             mt_prof_input t = mt_prof_input_next(b->words, &item_y);
@@ -119,8 +120,8 @@ new_row(averager *a, int32_t event)
         a->capacity = capacity;
     }
     const mt_prof_event *e = &a->r->events[event];
-    bool is_async =
-        e->kind == MT_PROF_E_SCOPE && e->flags & (MT_PROF_F_ASYNC | MT_PROF_F_UNFINISHED);
+    bool is_async = e->kind == MT_PROF_E_SCOPE &&
+                    e->flags & (MT_PROF_F_ASYNC | MT_PROF_F_UNFINISHED);
     a->rows[a->nrows] = (mt_prof_row){.first = event, .is_async = is_async};
     return (int32_t)a->nrows++;
 }
@@ -199,8 +200,7 @@ mt_prof_average(const mt_prof_results *results, uint32_t by, const uint32_t *sta
         if (e->flags & MT_PROF_F_MERGED) {
             /* Its own part belongs to the event it repeats; that one has a row, since it comes first. */
             row[i] = row[e->parent];
-        }
-        else {
+        } else {
             if ((row[i] = row_of(&a, (int32_t)i, step_label)) < 0)
                 goto done;
             a.rows[row[i]].count++;

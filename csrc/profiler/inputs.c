@@ -32,28 +32,19 @@ mt_prof_input_next(const uint64_t *words, uint32_t *at)
                         .payload = words + *at + 1};
     *at += 1;
     switch ((mt_prof_input_kind)in.kind) {
-    case MT_PROF_IN_NONE:
-        break;
-    case MT_PROF_IN_TENSOR:
-        *at += 2u * in.ndim;
-        break;
+    case MT_PROF_IN_NONE: break;
+    case MT_PROF_IN_TENSOR: *at += 2u * in.ndim; break;
     case MT_PROF_IN_TENSORS:
         for (uint32_t i = 0; i < in.count; i++)
             mt_prof_input_next(words, at);
         break;
     case MT_PROF_IN_BOOL:
     case MT_PROF_IN_INT:
-    case MT_PROF_IN_FLOAT:
-        *at += 1;
-        break;
-    case MT_PROF_IN_COMPLEX:
-        *at += 2;
-        break;
+    case MT_PROF_IN_FLOAT: *at += 1; break;
+    case MT_PROF_IN_COMPLEX: *at += 2; break;
     case MT_PROF_IN_BOOLS:
     case MT_PROF_IN_INTS:
-    case MT_PROF_IN_FLOATS:
-        *at += in.count;
-        break;
+    case MT_PROF_IN_FLOATS: *at += in.count; break;
     }
     return in;
 }
@@ -81,21 +72,16 @@ const char *
 mt_prof_input_type(const mt_prof_input *input)
 {
     switch ((mt_prof_input_kind)input->kind) {
-    case MT_PROF_IN_NONE:
-        return "";
-    case MT_PROF_IN_TENSOR:
-        return input->dtype < MT_NUM_DTYPES ? type_words[input->dtype] : "";
-    case MT_PROF_IN_TENSORS:
-        return "TensorList";
+    case MT_PROF_IN_NONE: return "";
+    case MT_PROF_IN_TENSOR: return input->dtype < MT_NUM_DTYPES ? type_words[input->dtype] : "";
+    case MT_PROF_IN_TENSORS: return "TensorList";
     case MT_PROF_IN_BOOL:
     case MT_PROF_IN_INT:
     case MT_PROF_IN_FLOAT:
-    case MT_PROF_IN_COMPLEX:
-        return "Scalar";
+    case MT_PROF_IN_COMPLEX: return "Scalar";
     case MT_PROF_IN_BOOLS:
     case MT_PROF_IN_INTS:
-    case MT_PROF_IN_FLOATS:
-        return "ScalarList";
+    case MT_PROF_IN_FLOATS: return "ScalarList";
     }
     return "";
 }
@@ -116,11 +102,9 @@ number_text(unsigned kind, const uint64_t *bits, char *text)
     double d[2];
     switch (kind) {
     case MT_PROF_IN_BOOL:
-    case MT_PROF_IN_BOOLS:
-        return (size_t)snprintf(text, 32, "%s", *bits ? "True" : "False");
+    case MT_PROF_IN_BOOLS: return (size_t)snprintf(text, 32, "%s", *bits ? "True" : "False");
     case MT_PROF_IN_INT:
-    case MT_PROF_IN_INTS:
-        return (size_t)snprintf(text, 32, "%lld", (long long)*bits);
+    case MT_PROF_IN_INTS: return (size_t)snprintf(text, 32, "%lld", (long long)*bits);
     case MT_PROF_IN_COMPLEX: {
         memcpy(d, bits, sizeof d);
         size_t n = float_text(d[0], text);
@@ -130,9 +114,7 @@ number_text(unsigned kind, const uint64_t *bits, char *text)
         text[n++] = 'j';
         return n;
     }
-    default:
-        memcpy(d, bits, sizeof *d);
-        return float_text(d[0], text);
+    default: memcpy(d, bits, sizeof *d); return float_text(d[0], text);
     }
 }
 
@@ -143,13 +125,11 @@ mt_prof_input_text(const mt_prof_input *input, char *text)
     switch ((mt_prof_input_kind)input->kind) {
     case MT_PROF_IN_NONE:
     case MT_PROF_IN_TENSOR:
-    case MT_PROF_IN_TENSORS:
-        return 0;
+    case MT_PROF_IN_TENSORS: return 0;
     case MT_PROF_IN_BOOL:
     case MT_PROF_IN_INT:
     case MT_PROF_IN_FLOAT:
-    case MT_PROF_IN_COMPLEX:
-        return number_text(input->kind, input->payload, text);
+    case MT_PROF_IN_COMPLEX: return number_text(input->kind, input->payload, text);
     case MT_PROF_IN_BOOLS:
     case MT_PROF_IN_INTS:
     case MT_PROF_IN_FLOATS:
@@ -172,21 +152,17 @@ static size_t
 words_of(const mt_value *v)
 {
     switch ((mt_tag)v->tag) {
-    case MT_V_TENSOR:
-        return 1 + 2 * (size_t)v->u.t->ndim;
+    case MT_V_TENSOR: return 1 + 2 * (size_t)v->u.t->ndim;
     case MT_V_BOOL:
     case MT_V_INT:
     case MT_V_FLOAT:
     case MT_V_DTYPE:
     case MT_V_LAYOUT:
-    case MT_V_FORMAT:
-        return 2;
-    case MT_V_COMPLEX:
-        return 3;
+    case MT_V_FORMAT: return 2;
+    case MT_V_COMPLEX: return 3;
     case MT_V_INTS:
     case MT_V_BOOLS:
-    case MT_V_FLOATS:
-        return v->len > LIST_LIMIT ? 1 : 1 + (size_t)v->len;
+    case MT_V_FLOATS: return v->len > LIST_LIMIT ? 1 : 1 + (size_t)v->len;
     case MT_V_TENSORS: {
         size_t n = 1;
         if (v->len > LIST_LIMIT)
@@ -195,8 +171,7 @@ words_of(const mt_value *v)
             n += v->u.ts[i] ? 1 + 2 * (size_t)v->u.ts[i]->ndim : 1;
         return n;
     }
-    default:
-        return 1;
+    default: return 1;
     }
 }
 
@@ -220,8 +195,7 @@ put_value(uint64_t *w, const mt_value *v)
 {
     unsigned kind = MT_PROF_IN_NONE;
     switch ((mt_tag)v->tag) {
-    case MT_V_TENSOR:
-        return put_tensor(w, v->u.t);
+    case MT_V_TENSOR: return put_tensor(w, v->u.t);
     case MT_V_BOOL:
         *w++ = heading(MT_PROF_IN_BOOL, 0, 0, 0);
         *w++ = (uint64_t)v->u.i;
@@ -244,15 +218,9 @@ put_value(uint64_t *w, const mt_value *v)
         *w++ = heading(MT_PROF_IN_COMPLEX, 0, 0, 0);
         memcpy(w, v->u.c, 2 * sizeof *v->u.c);
         return w + 2;
-    case MT_V_INTS:
-        kind = MT_PROF_IN_INTS;
-        break;
-    case MT_V_BOOLS:
-        kind = MT_PROF_IN_BOOLS;
-        break;
-    case MT_V_FLOATS:
-        kind = MT_PROF_IN_FLOATS;
-        break;
+    case MT_V_INTS: kind = MT_PROF_IN_INTS; break;
+    case MT_V_BOOLS: kind = MT_PROF_IN_BOOLS; break;
+    case MT_V_FLOATS: kind = MT_PROF_IN_FLOATS; break;
     case MT_V_TENSORS:
         if (v->len > LIST_LIMIT) {
             *w++ = heading(MT_PROF_IN_TENSORS, 0, 0, 0);
@@ -262,8 +230,7 @@ put_value(uint64_t *w, const mt_value *v)
         for (uint32_t i = 0; i < v->len; i++)
             w = put_tensor(w, v->u.ts[i]);
         return w;
-    default:
-        break;
+    default: break;
     }
     if (kind == MT_PROF_IN_NONE || v->len > LIST_LIMIT) {
         *w++ = heading(MT_PROF_IN_NONE, 0, 0, 0);

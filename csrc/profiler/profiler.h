@@ -147,8 +147,7 @@ mt_prof_open(mt_prof_kind kind, uint32_t name, int64_t sequence, uint32_t forwar
     if (MT_LIKELY(t && t->generation == generation && t->next != t->limit)) {
         r = t->next;
         t->next = r + 1;
-    }
-    else if (!(r = mt_prof_reserve()))
+    } else if (!(r = mt_prof_reserve()))
         return (mt_prof_mark){NULL, 0};
     else
         t = mt_thread_block.profiler;
@@ -174,8 +173,7 @@ mt_prof_open(mt_prof_kind kind, uint32_t name, int64_t sequence, uint32_t forwar
 MT_INLINE bool
 mt_prof_live(mt_prof_mark mark)
 {
-    return mark.record &&
-           mark.generation == __atomic_load_n(&mt_prof_generation, __ATOMIC_RELAXED);
+    return mark.record && mark.generation == __atomic_load_n(&mt_prof_generation, __ATOMIC_RELAXED);
 }
 
 /* ------------------------------------------------------------------ the dispatcher's calls */

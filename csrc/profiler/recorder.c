@@ -105,8 +105,7 @@ chunk_new(bool large)
 #ifdef MADV_HUGEPAGE
         madvise(p, LARGE_CHUNK, MADV_HUGEPAGE);
 #endif
-    }
-    else {
+    } else {
         for (size_t at = SMALL_CHUNK; at < LARGE_CHUNK; at += SMALL_CHUNK)
             if (push(&cold[0], (char *)p + at))
                 break; /* out of memory: that much address space is lost, nothing else */
@@ -203,8 +202,8 @@ leave_log(mt_prof_ring *ring)
 {
     mt_prof_log *log = ring->log;
     if (log->last)
-        log->last->count =
-            (uint32_t)(ring->head.next - (const mt_prof_record *)(void *)log->last->data);
+        log->last->count = (uint32_t)(ring->head.next -
+                                      (const mt_prof_record *)(void *)log->last->data);
     log->ring = NULL;
 }
 
@@ -332,8 +331,7 @@ mt_prof_reserve(void)
         if (log->last) {
             log->last->count = (uint32_t)RECORDS_OF(log->last->bytes);
             log->last->next = chunk;
-        }
-        else {
+        } else {
             log->first = chunk;
         }
         log->last = chunk;

@@ -18,7 +18,7 @@ typedef struct mt_prof_chunk {
 /* What one thread recorded in one session. */
 typedef struct mt_prof_log {
     struct mt_prof_log *next;
-    struct mt_prof_ring *ring; /* of the thread, NULL once it has ended */
+    struct mt_prof_ring *ring;   /* of the thread, NULL once it has ended */
     mt_prof_chunk *first, *last; /* of records */
     mt_prof_chunk *side;         /* of side data, newest first */
     unsigned char *side_next, *side_limit;
@@ -37,7 +37,10 @@ struct mt_prof_session {
     mt_prof_log *logs; /* newest first */
     uint32_t nlogs;
     mt_prof_names names;
-    struct { uint64_t ticks; int64_t step; } *steps;
+    struct {
+        uint64_t ticks;
+        int64_t step;
+    } * steps;
     int64_t nsteps, steps_capacity;
     uint64_t allocated, dropped;
     int32_t pid;

@@ -28,14 +28,17 @@ typedef struct builder {
     int64_t events_capacity, kernels_capacity, allocs_capacity;
     open_event *open;
     int64_t nopen, open_capacity;
-    struct { int64_t begin, end; const mt_prof_record *record; } *pending; /* nodes whose apply is ahead */
+    struct {
+        int64_t begin, end;
+        const mt_prof_record *record;
+    } * pending; /* nodes whose apply is ahead */
     int64_t npending, pending_capacity;
     int32_t *children; /* per event */
     /* labels by id: of the process, of the session, and of evaluate_function events */
     uint32_t *label_of[3];
     uint32_t label_limit[3];
     uint32_t labels_capacity;
-    mt_prof_names texts; /* text -> number, to find labels with the same text */
+    mt_prof_names texts;  /* text -> number, to find labels with the same text */
     uint32_t *first_with; /* number -> label */
     uint32_t first_with_capacity;
 } builder;
@@ -64,7 +67,11 @@ static size_t
 utf8_at(const unsigned char *p, size_t n, uint32_t *point)
 {
     static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t length = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3 : p[0] >> 3 == 30 ? 4 : 0;
+    size_t length = p[0] < 0x80       ? 1
+                    : p[0] >> 5 == 6  ? 2
+                    : p[0] >> 4 == 14 ? 3
+                    : p[0] >> 3 == 30 ? 4
+                                      : 0;
     if (!length || length > n)
         return 0;
     uint32_t u = length == 1 ? p[0] : p[0] & (0x7Fu >> length);
@@ -98,11 +105,9 @@ json_string(char *out, const char *text, size_t n)
         if (u == '"' || u == '\\') {
             *w++ = '\\';
             *w++ = (char)u;
-        }
-        else if (u < 0x20 || u == 0x7F || (u >= 0xD800 && u < 0xE000)) {
+        } else if (u < 0x20 || u == 0x7F || (u >= 0xD800 && u < 0xE000)) {
             w += snprintf(w, 7, "\\u%04x", u);
-        }
-        else {
+        } else {
             memcpy(w, p + i, length);
             w += length;
         }
@@ -318,7 +323,8 @@ add_record(builder *b, const mt_prof_record *record, uint16_t thread, int64_t *l
         /* Its operator is still open; a kernel never ends after it. */
         while (b->nopen && b->open[b->nopen - 1].end <= begin)
             b->nopen--;
-        return add_kernel(b, record, begin, b->nopen ? MT_MIN(end, b->open[b->nopen - 1].end) : end);
+        return add_kernel(b, record, begin,
+                          b->nopen ? MT_MIN(end, b->open[b->nopen - 1].end) : end);
     }
     if (record->kernel_begin) {
         kernel_begin = MT_MIN(to_ns(b, record->kernel_begin, begin), end);
@@ -335,9 +341,9 @@ add_record(builder *b, const mt_prof_record *record, uint16_t thread, int64_t *l
                        .thread = thread,
                        .flags = (uint8_t)(record->flags | (ended ? 0 : MT_PROF_F_UNFINISHED))};
     bool node = record->kind == MT_PROF_NODE;
-    e.kind = node                              ? MT_PROF_E_EVALUATE
+    e.kind = node                            ? MT_PROF_E_EVALUATE
              : record->kind == MT_PROF_SCOPE ? MT_PROF_E_SCOPE
-                                               : MT_PROF_E_OP;
+                                             : MT_PROF_E_OP;
     if (label_of(b, record->name, node, &e.name))
         return -1;
     if (node) {
@@ -350,8 +356,7 @@ add_record(builder *b, const mt_prof_record *record, uint16_t thread, int64_t *l
             b->pending[b->npending].end = kernel_end;
             b->pending[b->npending++].record = record;
         }
-    }
-    else if (record->kernel_name && label_of(b, record->kernel_name, false, &e.kernel_name)) {
+    } else if (record->kernel_name && label_of(b, record->kernel_name, false, &e.kernel_name)) {
         return -1;
     }
     return add_event(b, &e);
@@ -393,7 +398,10 @@ merge_repeated(builder *b)
 
 /* ------------------------------------------------------------------ merging the threads */
 
-typedef struct cursor { int64_t time; int64_t at, end; } cursor;
+typedef struct cursor {
+    int64_t time;
+    int64_t at, end;
+} cursor;
 
 static void
 sift(cursor *heap, int64_t n, int64_t i)
@@ -424,7 +432,7 @@ static int
 compare_kernels(const void *a, const void *b)
 {
     const mt_prof_kernel *x = a, *y = b;
-    return x->event != y->event ? (x->event < y->event ? -1 : 1)
+    return x->event != y->event   ? (x->event < y->event ? -1 : 1)
            : x->begin != y->begin ? (x->begin < y->begin ? -1 : 1)
                                   : 0;
 }
@@ -462,7 +470,8 @@ merge_threads(builder *b, const int64_t *first)
             r->allocs[i].event = place[r->allocs[i].event];
     for (int64_t i = 0; i < r->nkernels; i++)
         r->kernels[i].event = place[r->kernels[i].event];
-    qsort(r->allocs, (size_t)r->nallocs, sizeof *r->allocs, compare_allocs);
+    if (r->nallocs)
+        qsort(r->allocs, (size_t)r->nallocs, sizeof *r->allocs, compare_allocs);
     free(r->events);
     r->events = sorted;
     sorted = NULL;
@@ -476,12 +485,17 @@ done:
 
 /* ------------------------------------------------------------------ forward and backward */
 
-typedef struct link { int64_t sequence; uint32_t thread; int32_t event; } link;
+typedef struct link {
+    int64_t sequence;
+    uint32_t thread;
+    int32_t event;
+} link;
 
 static link *
 find_link(link *table, uint64_t mask, int64_t sequence, uint32_t thread)
 {
-    uint64_t h = ((uint64_t)sequence * 0x9E3779B97F4A7C15u) ^ ((uint64_t)thread * 0xC2B2AE3D27D4EB4Fu);
+    uint64_t h = ((uint64_t)sequence * 0x9E3779B97F4A7C15u) ^
+                 ((uint64_t)thread * 0xC2B2AE3D27D4EB4Fu);
     uint64_t at = (h ^ h >> 29) & mask;
     while (table[at].event >= 0 && (table[at].sequence != sequence || table[at].thread != thread))
         at = (at + 1) & mask;
@@ -516,11 +530,10 @@ link_backward(builder *b)
             continue;
         if (e->kind == MT_PROF_E_OP) {
             uint32_t number = r->threads[e->thread].number;
-            *find_link(table, slots - 1, e->sequence, number) =
-                (link){e->sequence, number, (int32_t)i};
+            *find_link(table, slots - 1, e->sequence, number) = (link){e->sequence, number,
+                                                                       (int32_t)i};
             *find_link(table, slots - 1, e->sequence, 0) = (link){e->sequence, 0, (int32_t)i};
-        }
-        else if (e->kind >= MT_PROF_E_EVALUATE) {
+        } else if (e->kind >= MT_PROF_E_EVALUATE) {
             e->forward = find_link(table, slots - 1, e->sequence, e->forward_thread)->event;
             if (!e->forward_thread && e->forward >= 0)
                 e->forward_thread = r->threads[r->events[e->forward].thread].number;
@@ -619,12 +632,13 @@ build(builder *b)
     }
     first[n] = r->nevents;
     for (; r->nsteps < s->nsteps; r->nsteps++)
-        r->steps[r->nsteps] =
-            (mt_prof_step){to_ns(b, s->steps[r->nsteps].ticks, 0), s->steps[r->nsteps].step};
+        r->steps[r->nsteps] = (mt_prof_step){to_ns(b, s->steps[r->nsteps].ticks, 0),
+                                             s->steps[r->nsteps].step};
     merge_repeated(b);
     if (n > 1 && merge_threads(b, first))
         goto done;
-    qsort(r->kernels, (size_t)r->nkernels, sizeof *r->kernels, compare_kernels);
+    if (r->nkernels)
+        qsort(r->kernels, (size_t)r->nkernels, sizeof *r->kernels, compare_kernels);
     if (link_backward(b) || sum_memory(r))
         goto done;
     result = 0;

@@ -43,11 +43,11 @@ typedef enum mt_prof_event_kind {
     MT_PROF_E_NODE,     /* the backward node itself */
 } mt_prof_event_kind;
 
-enum {                               /* mt_prof_event.flags, above the MT_PROF_F_ ones */
-    MT_PROF_F_UNFINISHED = 1 << 4,   /* still open when the session stopped */
-    MT_PROF_F_MERGED = 1 << 5,       /* the only child of a parent of its own name: left out of
+enum {                                /* mt_prof_event.flags, above the MT_PROF_F_ ones */
+       MT_PROF_F_UNFINISHED = 1 << 4, /* still open when the session stopped */
+       MT_PROF_F_MERGED = 1 << 5,     /* the only child of a parent of its own name: left out of
                                         tables, `parent` still names that parent */
-    MT_PROF_F_OVERLAP = 1 << 6,      /* ends after its predecessor that it began in */
+       MT_PROF_F_OVERLAP = 1 << 6,    /* ends after its predecessor that it began in */
 };
 
 typedef struct mt_prof_event {
@@ -55,15 +55,15 @@ typedef struct mt_prof_event {
     int64_t kernel_begin, kernel_end; /* -1: no kernel */
     int64_t self;                     /* ns not spent in children, >= 0 */
     int64_t sequence;
-    const struct mt_prof_side *side;  /* NULL: none */
-    uint32_t name;                    /* index into names */
-    uint32_t kernel_name;             /* index into names, 0 = none */
-    uint32_t forward_thread;          /* number; 0 = not a backward event */
-    int32_t parent;                   /* index of the enclosing event or -1; smaller than its own */
-    uint16_t thread;                  /* index into threads */
-    uint8_t kind;                     /* mt_prof_event_kind */
+    const struct mt_prof_side *side; /* NULL: none */
+    uint32_t name;                   /* index into names */
+    uint32_t kernel_name;            /* index into names, 0 = none */
+    uint32_t forward_thread;         /* number; 0 = not a backward event */
+    int32_t parent;                  /* index of the enclosing event or -1; smaller than its own */
+    uint16_t thread;                 /* index into threads */
+    uint8_t kind;                    /* mt_prof_event_kind */
     uint8_t flags;
-    int32_t forward;                  /* backward events: the innermost operator that made the
+    int32_t forward; /* backward events: the innermost operator that made the
                                          node, where it was recorded; else -1 */
 } mt_prof_event;
 
@@ -143,7 +143,7 @@ typedef struct mt_prof_side {
 } mt_prof_side;
 
 typedef enum mt_prof_input_kind {
-    MT_PROF_IN_NONE,  /* None and what is not described: type "" and no dims */
+    MT_PROF_IN_NONE, /* None and what is not described: type "" and no dims */
     MT_PROF_IN_TENSOR,
     MT_PROF_IN_TENSORS,
     MT_PROF_IN_BOOL,
@@ -157,9 +157,9 @@ typedef enum mt_prof_input_kind {
 
 typedef struct mt_prof_input {
     uint8_t kind;
-    uint8_t dtype;          /* of a tensor */
-    uint16_t ndim;          /* of a tensor */
-    uint32_t count;         /* of a list */
+    uint8_t dtype;           /* of a tensor */
+    uint16_t ndim;           /* of a tensor */
+    uint32_t count;          /* of a list */
     const uint64_t *payload; /* tensor: sizes then strides; list of numbers: the values (bits of the
                                 double for floats); tensors: the packed items; number: its bits */
 } mt_prof_input;
@@ -176,8 +176,8 @@ size_t mt_prof_input_text(const mt_prof_input *input, char *text);
 /* ------------------------------------------------------------------ averages */
 
 enum { /* what must agree for events to share a row, beside name and kind */
-    MT_PROF_BY_SHAPES = 1 << 0,
-    MT_PROF_BY_OVERLOAD = 1 << 1,
+       MT_PROF_BY_SHAPES = 1 << 0,
+       MT_PROF_BY_OVERLOAD = 1 << 1,
 };
 
 typedef struct mt_prof_row {

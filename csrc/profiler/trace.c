@@ -37,7 +37,11 @@ typedef struct writer {
     int64_t step_at;
     int64_t kernel_at;
     bool comma;
-    struct track { char text[64]; size_t length; bool kernels, overlap; } *tracks; /* three a thread */
+    struct track {
+        char text[64];
+        size_t length;
+        bool kernels, overlap;
+    } * tracks; /* three a thread */
 } writer;
 
 /* ------------------------------------------------------------------ putting text */
@@ -101,8 +105,7 @@ unsigned_at(char *at, uint64_t u)
     if (u >= 10) {
         p -= 2;
         memcpy(p, digits + 2 * u, 2);
-    }
-    else {
+    } else {
         *--p = (char)('0' + u);
     }
     size_t n = (size_t)(text + sizeof text - p);
@@ -191,8 +194,7 @@ put_geometry(writer *w, const mt_prof_side *side, bool strides)
                 put_dims(w, t.payload + (strides ? t.ndim : 0), t.ndim);
             }
             put(w, "]", 1);
-        }
-        else {
+        } else {
             put_dims(w, in.payload + (strides ? in.ndim : 0), in.ndim);
         }
     }
@@ -469,29 +471,35 @@ put_window(writer *w)
 {
     char text[640];
     int64_t from = w->origin, to = w->origin + w->r->duration;
-    int n = snprintf(
-        text, sizeof text,
-        "{\"ph\": \"X\", \"cat\": \"Trace\", \"ts\": %lld.%03d, \"dur\": %lld.%03d, \"pid\": \"Spans\","
-        " \"tid\": \"PyTorch Profiler\", \"name\": \"PyTorch Profiler (0)\", \"args\": {\"Op count\": 0}},"
-        "\n{\"name\": \"Iteration Start: PyTorch Profiler\", \"ph\": \"i\", \"s\": \"g\", \"pid\": \"Traces\","
-        " \"tid\": \"Trace PyTorch Profiler\", \"ts\": %lld.%03d},"
-        "\n{\"name\": \"Record Window End\", \"ph\": \"i\", \"s\": \"g\", \"pid\": \"\", \"tid\": \"\","
-        " \"ts\": %lld.%03d}",
-        (long long)(from / 1000), (int)(from % 1000), (long long)(w->r->duration / 1000),
-        (int)(w->r->duration % 1000), (long long)(from / 1000), (int)(from % 1000),
-        (long long)(to / 1000), (int)(to % 1000));
+    int n = snprintf(text, sizeof text,
+                     "{\"ph\": \"X\", \"cat\": \"Trace\", \"ts\": %lld.%03d, \"dur\": %lld.%03d, "
+                     "\"pid\": \"Spans\","
+                     " \"tid\": \"PyTorch Profiler\", \"name\": \"PyTorch Profiler (0)\", "
+                     "\"args\": {\"Op count\": 0}},"
+                     "\n{\"name\": \"Iteration Start: PyTorch Profiler\", \"ph\": \"i\", \"s\": "
+                     "\"g\", \"pid\": \"Traces\","
+                     " \"tid\": \"Trace PyTorch Profiler\", \"ts\": %lld.%03d},"
+                     "\n{\"name\": \"Record Window End\", \"ph\": \"i\", \"s\": \"g\", \"pid\": "
+                     "\"\", \"tid\": \"\","
+                     " \"ts\": %lld.%03d}",
+                     (long long)(from / 1000), (int)(from % 1000),
+                     (long long)(w->r->duration / 1000), (int)(w->r->duration % 1000),
+                     (long long)(from / 1000), (int)(from % 1000), (long long)(to / 1000),
+                     (int)(to % 1000));
     open_event(w);
     put(w, text, (size_t)n);
 }
 
 static void
-put_meta(writer *w, const char *name, int32_t tid, const char *key, const char *text, int64_t number)
+put_meta(writer *w, const char *name, int32_t tid, const char *key, const char *text,
+         int64_t number)
 {
     char line[320];
-    int n = snprintf(line, sizeof line,
-                     "{\"ph\": \"M\", \"name\": \"%s\", \"ts\": %lld.%03d, \"pid\": %d, \"tid\": %d,"
-                     " \"args\": {\"%s\": ",
-                     name, (long long)(w->origin / 1000), (int)(w->origin % 1000), w->r->pid, tid, key);
+    int n = snprintf(
+        line, sizeof line,
+        "{\"ph\": \"M\", \"name\": \"%s\", \"ts\": %lld.%03d, \"pid\": %d, \"tid\": %d,"
+        " \"args\": {\"%s\": ",
+        name, (long long)(w->origin / 1000), (int)(w->origin % 1000), w->r->pid, tid, key);
     open_event(w);
     put(w, line, (size_t)n);
     n = text ? snprintf(line, sizeof line, "\"%s\"}}", text)
