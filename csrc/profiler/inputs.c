@@ -261,7 +261,7 @@ mt_prof_op_inputs(mt_prof_mark op, const mt_value *values, int count)
     if (!side)
         return;
     side->stack = old ? old->stack : 0;
-    side->module = old ? old->module : 0;
+    side->keywords = old ? old->keywords : 0;
     side->count = (uint32_t)count;
     side->nwords = (uint32_t)n;
     uint64_t *w = side->words;

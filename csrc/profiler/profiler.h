@@ -40,10 +40,9 @@ struct mt_value;
 /* What the running session wants; 0 = nobody is recording. MT_PROF_OPS is set in every session. */
 enum {
     MT_PROF_OPS = 1 << 0,
-    MT_PROF_SHAPES = 1 << 1,  /* call mt_prof_op_inputs */
-    MT_PROF_MEMORY = 1 << 2,  /* blocks of the allocator, through mt_alloc_observe */
-    MT_PROF_STACKS = 1 << 3,  /* the host's call stack, through mt_prof_stack_hook */
-    MT_PROF_MODULES = 1 << 4, /* the host's module path, same hook */
+    MT_PROF_SHAPES = 1 << 1, /* call mt_prof_op_inputs */
+    MT_PROF_MEMORY = 1 << 2, /* blocks of the allocator, through mt_alloc_observe */
+    MT_PROF_STACKS = 1 << 3, /* the host's call stack, through mt_prof_stack_hook */
 };
 extern uint32_t mt_prof_on;
 
@@ -90,8 +89,7 @@ typedef struct mt_prof_record {
 } mt_prof_record;
 
 enum {
-    MT_PROF_F_ASYNC = 1 << 0,    /* ended by another thread */
-    MT_PROF_F_INTERNAL = 1 << 1, /* a scope the library opened itself (Optimizer.step#SGD.step) */
+    MT_PROF_F_ASYNC = 1 << 0, /* ended by another thread */
 };
 
 /* An event under way. Empty (record NULL) where nobody was recording. */
@@ -135,7 +133,7 @@ mt_prof_now(void)
 /* Slow path of reserving: first event of the thread in this session, or the chunk is full.
  * NULL when nobody records (any more) or memory ran out (counted as dropped). */
 mt_prof_record *mt_prof_reserve(void);
-/* Side data at the beginning of an op or scope (stack, modules): called where the flags ask. */
+/* The stack at the beginning of an event: called where the flags ask for it. */
 void mt_prof_attach(mt_prof_mark mark);
 
 MT_INLINE mt_prof_mark
@@ -163,7 +161,7 @@ mt_prof_open(mt_prof_kind kind, uint32_t name, int64_t sequence, uint32_t forwar
     r->flags = 0;
     r->thread = (uint16_t)t->number;
     mt_prof_mark mark = {r, generation};
-    if (MT_UNLIKELY(t->flags & (MT_PROF_STACKS | MT_PROF_MODULES)))
+    if (MT_UNLIKELY(t->flags & MT_PROF_STACKS))
         mt_prof_attach(mark);
     r->begin = mt_prof_now();
     return mark;
@@ -259,14 +257,11 @@ mt_prof_node_end(mt_prof_mark node)
 
 /* ------------------------------------------------------------------ scopes */
 
-/* A named stretch of the program. `flags`: 0, or MT_PROF_F_INTERNAL. */
+/* A named stretch of the program; `name` from mt_prof_name or mt_prof_scope_name (session.h). */
 MT_INLINE mt_prof_mark
-mt_prof_scope_begin(uint32_t name, uint8_t flags)
+mt_prof_scope_begin(uint32_t name)
 {
-    mt_prof_mark mark = mt_prof_open(MT_PROF_SCOPE, name, -1, 0);
-    if (mark.record)
-        mark.record->flags = flags;
-    return mark;
+    return mt_prof_open(MT_PROF_SCOPE, name, -1, 0);
 }
 
 /* May be called by another thread than began it. */
@@ -274,8 +269,8 @@ void mt_prof_scope_end(mt_prof_mark scope);
 
 /* ------------------------------------------------------------------ hooks of the host */
 
-/* With MT_PROF_STACKS or MT_PROF_MODULES: an id of the host's call stack and of its module path at
- * this moment (0 = none), kept by the host for as long as the session's results live. Called with
- * the interpreter lock held by a thread that is about to record. */
-typedef void (*mt_prof_stack_hook_fn)(uint32_t *stack, uint32_t *module);
+/* With MT_PROF_STACKS: an id of the host's call stack at this moment (0 = none), kept by the host for
+ * as long as the session's results live. Called with the interpreter lock held by a thread that is
+ * about to record. */
+typedef uint32_t (*mt_prof_stack_hook_fn)(void);
 extern mt_prof_stack_hook_fn mt_prof_stack_hook;

@@ -372,7 +372,7 @@ mt_prof_side_new(size_t bytes)
     }
     mt_prof_side *side = (mt_prof_side *)(void *)log->side_next;
     log->side_next += need;
-    side->stack = side->module = side->count = side->nwords = 0;
+    *side = (mt_prof_side){0};
     return side;
 }
 
@@ -380,18 +380,23 @@ void
 mt_prof_attach(mt_prof_mark mark)
 {
     mt_prof_stack_hook_fn hook = mt_prof_stack_hook;
-    uint32_t stack_id = 0, module = 0;
-    if (!hook || !(mt_prof_flags() & (MT_PROF_STACKS | MT_PROF_MODULES)))
-        return;
-    hook(&stack_id, &module);
-    if (!stack_id && !module)
-        return;
-    mt_prof_side *side = mt_prof_side_new(0);
+    uint32_t stack_id = hook && mt_prof_flags() & MT_PROF_STACKS ? hook() : 0;
+    mt_prof_side *side = stack_id ? mt_prof_side_new(0) : NULL;
     if (!side)
         return;
     side->stack = stack_id;
-    side->module = module;
     mark.record->side = side;
+}
+
+void
+mt_prof_attach_keywords(mt_prof_mark mark, uint32_t keywords)
+{
+    if (!mt_prof_live(mark))
+        return;
+    mt_prof_side *side = mark.record->side;
+    if (!side && !(side = mark.record->side = mt_prof_side_new(0)))
+        return;
+    side->keywords = keywords;
 }
 
 mt_prof_mark

@@ -706,12 +706,3 @@ mt_prof_event_stack(const mt_prof_results *results, int64_t event)
         e = &results->events[e->forward];
     return e->side ? e->side->stack : 0;
 }
-
-uint32_t
-mt_prof_event_module(const mt_prof_results *results, int64_t event)
-{
-    const mt_prof_event *e = &results->events[event];
-    if (e->forward >= 0)
-        e = &results->events[e->forward];
-    return e->side ? e->side->module : 0;
-}

@@ -137,8 +137,8 @@ const mt_prof_results *mt_prof_session_results(mt_prof_session *session);
 /* What an event carries beside its times. The inputs are packed into words; read them with
  * mt_prof_input_next. */
 typedef struct mt_prof_side {
-    uint32_t stack, module; /* the host's ids, 0 = none */
-    uint32_t count, nwords; /* inputs and the words they take */
+    uint32_t stack, keywords; /* the host's ids, 0 = none */
+    uint32_t count, nwords;   /* inputs and the words they take */
     uint64_t words[];
 } mt_prof_side;
 
@@ -163,6 +163,9 @@ typedef struct mt_prof_input {
     const uint64_t *payload; /* tensor: sizes then strides; list of numbers: the values (bits of the
                                 double for floats); tensors: the packed items; number: its bits */
 } mt_prof_input;
+
+/* Gives an event the host's id of its keyword inputs. */
+void mt_prof_attach_keywords(mt_prof_mark mark, uint32_t keywords);
 
 /* Reads the input at words[*at] and moves *at behind it. */
 mt_prof_input mt_prof_input_next(const uint64_t *words, uint32_t *at);
@@ -196,7 +199,6 @@ int mt_prof_average(const mt_prof_results *results, uint32_t by, const uint32_t 
                     uint32_t nstacks, mt_prof_row **rows, int64_t *nrows);
 /* The stack id of an event: of its own, or of the operator that made the node. 0 = none. */
 uint32_t mt_prof_event_stack(const mt_prof_results *results, int64_t event);
-uint32_t mt_prof_event_module(const mt_prof_results *results, int64_t event);
 
 /* ------------------------------------------------------------------ export */
 
@@ -205,9 +207,10 @@ typedef struct mt_prof_trace_options {
     const char *tail;      /* metadata events (JSON objects, each preceded by a comma), or "" */
     bool runtime_events;   /* slices of kernels and the flows to them */
     const char *flow_name; /* category of the forward-backward flows: "fwdbwd" */
-    /* Texts of the host for a stack and a module id: JSON values, or NULL. */
+    /* Texts of the host, or NULL: a stack as a JSON string (frames ended by ";") and as a list of
+     * strings, keyword inputs as JSON members each preceded by a comma. */
     const char *(*stack_json)(void *context, uint32_t stack, bool as_list);
-    const char *(*module_json)(void *context, uint32_t module);
+    const char *(*keywords_json)(void *context, uint32_t keywords);
     void *context;
 } mt_prof_trace_options;
 

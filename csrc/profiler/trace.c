@@ -278,7 +278,7 @@ static void
 put_stack(writer *w, int64_t event)
 {
     const mt_prof_trace_options *o = w->options;
-    uint32_t stack = mt_prof_event_stack(w->r, event), module = mt_prof_event_module(w->r, event);
+    uint32_t stack = mt_prof_event_stack(w->r, event);
     for (int as_list = 0; stack && o->stack_json && as_list < 2; as_list++) {
         const char *json = o->stack_json(o->context, stack, as_list);
         if (!json)
@@ -289,11 +289,15 @@ put_stack(writer *w, int64_t event)
             put(w, ", \"Call stack\": ", 16);
         put(w, json, strlen(json));
     }
-    const char *json = module && o->module_json ? o->module_json(o->context, module) : NULL;
-    if (json) {
-        put(w, ", \"Module Hierarchy\": ", 22);
+}
+
+static void
+put_keywords(writer *w, uint32_t keywords)
+{
+    const mt_prof_trace_options *o = w->options;
+    const char *json = o->keywords_json ? o->keywords_json(o->context, keywords) : NULL;
+    if (json)
         put(w, json, strlen(json));
-    }
 }
 
 /* ------------------------------------------------------------------ events */
@@ -439,7 +443,9 @@ put_event(writer *w, int64_t index)
         put_inputs(w, e->side);
     if (r->flags & MT_PROF_MEMORY)
         put_memory(w, e);
-    if (r->flags & (MT_PROF_STACKS | MT_PROF_MODULES))
+    if (e->side && e->side->keywords)
+        put_keywords(w, e->side->keywords);
+    if (r->flags & MT_PROF_STACKS)
         put_stack(w, index);
     put(w, "}}", 2);
     if (w->options->runtime_events)

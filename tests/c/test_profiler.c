@@ -34,7 +34,7 @@ text_of(const mt_prof_results *r, int64_t event)
 static mt_prof_mark
 scope(const char *text)
 {
-    return mt_prof_scope_begin(mt_prof_scope_name(text, strlen(text)), 0);
+    return mt_prof_scope_begin(mt_prof_scope_name(text, strlen(text)));
 }
 
 /* What must hold of any results: order, nesting, no negative time. */
@@ -502,12 +502,11 @@ test_inputs(void)
     mt_prof_session_free(s);
 }
 
-static void
-stack_hook(uint32_t *stack, uint32_t *module)
+static uint32_t
+stack_hook(void)
 {
     static uint32_t calls;
-    *stack = calls++ % 3; /* 0 is "none" */
-    *module = 9;
+    return calls++ % 3; /* 0 is "none" */
 }
 
 static void
@@ -515,11 +514,13 @@ test_stacks(void)
 {
     static const uint32_t class[3] = {0, 1, 1};
     mt_prof_stack_hook = stack_hook;
-    mt_prof_session *s = mt_prof_session_start(MT_PROF_STACKS | MT_PROF_MODULES | MT_PROF_SHAPES);
+    mt_prof_session *s = mt_prof_session_start(MT_PROF_STACKS | MT_PROF_SHAPES);
     mt_value v = mt_v_int(1);
     for (int i = 0; i < 6; i++) {
         mt_prof_mark op = mt_prof_op_begin(name("aten::x"), -1);
-        mt_prof_op_inputs(op, &v, 1); /* keeps what the hook said */
+        if (i == 4)
+            mt_prof_attach_keywords(op, 77);
+        mt_prof_op_inputs(op, &v, 1); /* keeps what is there */
         mt_prof_op_end(op);
     }
     mt_prof_session_stop(s);
@@ -527,7 +528,7 @@ test_stacks(void)
     const mt_prof_results *r = mt_prof_session_results(s);
     for (int i = 0; i < 6; i++) {
         CHECK_INT(mt_prof_event_stack(r, i), i % 3);
-        CHECK_INT(mt_prof_event_module(r, i), 9);
+        CHECK_INT(r->events[i].side->keywords, i == 4 ? 77 : 0);
         CHECK_INT(r->events[i].side->count, 1);
     }
     mt_prof_row *rows;
@@ -587,10 +588,10 @@ test_trace(void)
     mt_prof_node_end(node);
     static const char odd[] =
         "quote \" back \\ line \n nul \0 bad \xff sur \xed\xa0\x80 ok \xc3\xa9";
-    mt_prof_scope_end(mt_prof_scope_begin(mt_prof_scope_name(odd, sizeof odd - 1), 0));
+    mt_prof_scope_end(mt_prof_scope_begin(mt_prof_scope_name(odd, sizeof odd - 1)));
     char *huge = malloc(20000);
     memset(huge, 'h', 20000);
-    mt_prof_scope_end(mt_prof_scope_begin(mt_prof_scope_name(huge, 20000), 0));
+    mt_prof_scope_end(mt_prof_scope_begin(mt_prof_scope_name(huge, 20000)));
     free(huge);
     mt_prof_session_stop(s);
     mt_free(block, 128);
