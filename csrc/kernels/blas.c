@@ -71,7 +71,7 @@ fill_table(void)
 #define X(L, T, S) {"cblas_" #L "gemm", &table.L##gemm}, {"cblas_" #L "gemv", &table.L##gemv},
         MT_FOR_BLAS(X)
 #undef X
-        {"cblas_sdot", &table.sdot},
+            {"cblas_sdot", &table.sdot},
         {"cblas_ddot", &table.ddot},
         {"cblas_cdotu_sub", &table.cdotu_sub},
         {"cblas_zdotu_sub", &table.zdotu_sub},

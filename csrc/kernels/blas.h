@@ -29,8 +29,8 @@ enum {
 
 typedef struct mt_blas {
 #define X(L, T, S)                                                                                 \
-    void (*L##gemm)(int order, int trans_a, int trans_b, int m, int n, int k, S alpha,             \
-                    const T *a, int lda, const T *b, int ldb, S beta, T *c, int ldc);              \
+    void (*L##gemm)(int order, int trans_a, int trans_b, int m, int n, int k, S alpha, const T *a, \
+                    int lda, const T *b, int ldb, S beta, T *c, int ldc);                          \
     void (*L##gemv)(int order, int trans, int m, int n, S alpha, const T *a, int lda, const T *x,  \
                     int incx, S beta, T *y, int incy);
     MT_FOR_BLAS(X)
