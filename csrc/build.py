@@ -191,10 +191,8 @@ def generate(config: Config, python_out: Path) -> None:
         return
     config.generated.mkdir(parents=True, exist_ok=True)
     stamp.unlink(missing_ok=True)
-    if not (CSRC / "gen" / "__main__.py").exists():
-        return
     command = [sys.executable, "-m", "csrc.gen", "--out", str(config.generated)]
-    run([*command, "--python-out", str(python_out)], "the generator failed")
+    run([*command, "--python", str(python_out)], "the generator failed")
     stamp.write_text(digest.hexdigest())
 
 

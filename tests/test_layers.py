@@ -8,21 +8,21 @@ from pathlib import Path
 
 CSRC = Path(__file__).resolve().parent.parent / "csrc"
 
-# What each folder may include besides itself. Kernels are leaves: they see data, not operators.
+# What each folder may include besides itself. Kernels see pointers and sizes, nothing above.
 BELOW = {
     "base": [],
-    "tensor": ["base"],
-    "kernels": ["base", "tensor"],
+    "kernels": ["base"],
+    "tensor": ["base", "kernels"],
     "dispatch": ["base", "tensor"],
     "autograd": ["base", "tensor", "dispatch"],
-    "ops": ["base", "tensor", "dispatch", "autograd", "kernels"],
+    "ops": ["base", "kernels", "tensor", "dispatch", "autograd"],
     "profiler": ["base", "tensor", "dispatch"],
     "serialize": ["base", "tensor", "dispatch", "ops"],
 }
 
-# Headers that stand on base alone and state a contract for the folders below their own: the bits of
-# a key set, which every tensor carries, and the recording calls of the profiler.
-EVERYWHERE = {"dispatch/keys.h", "profiler/profiler.h"}
+# Headers that stand on base alone and may be included from below their own folder: the recording
+# calls of the profiler, which the dispatcher and the engine make.
+EVERYWHERE = {"profiler/profiler.h"}
 
 INTERPRETER = re.compile(r"Python\.h|structmember\.h|frameobject\.h|pythread\.h|numpy/|cpython/")
 
