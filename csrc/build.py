@@ -336,10 +336,10 @@ def older(product: Path, work: list[Unit]) -> bool:
     return any(unit.object.stat().st_mtime_ns >= made for unit in work)
 
 
-def archive(config: Config, work: list[Unit]) -> None:
+def archive(config: Config, core: list[Unit]) -> None:
     config.library.unlink(missing_ok=True)
-    core = [local(unit.object) for unit in work if unit.is_core]
-    run(["ar", "qcs", local(config.library), *core], "making the static library failed")
+    objects = [local(unit.object) for unit in core]
+    run(["ar", "qcs", local(config.library), *objects], "making the static library failed")
 
 
 def link(config: Config, work: list[Unit], module: Path) -> None:
@@ -352,18 +352,22 @@ def link(config: Config, work: list[Unit], module: Path) -> None:
     part.replace(module)
 
 
-def build_library(config: Config, python_out: Path | None = None) -> tuple[list[Unit], int]:
-    """Brings all objects and the static library up to date; returns the compiler runs of the whole
-    build and how many were needed."""
+def build_library(
+    config: Config, python_out: Path | None = None, core_only: bool = True
+) -> tuple[list[Unit], int]:
+    """Brings the static library up to date, and without `core_only` the module's objects; returns
+    all compiler runs concerned and how many were needed."""
     lacking = missing()
     if lacking:
         raise BuildError("mindtorch_v2 cannot be built here. Missing: " + "; ".join(lacking))
     with alone(config):
         generate(config, python_out or PACKAGE)
-        work = units(config)
+        everything = units(config)
+        core = [unit for unit in everything if unit.is_core]
+        work = core if core_only else everything
         made = compile_all(config, work)
-        if drop_leftovers(config, work) or older(config.library, work):
-            archive(config, work)
+        if drop_leftovers(config, everything) or older(config.library, core):
+            archive(config, core)
     return work, made
 
 
@@ -376,12 +380,12 @@ def build(config: Config, module: Path | None = None, python_out: Path | None = 
     started = time.perf_counter()
     package = mirror_package(config) if config.sanitize else PACKAGE
     module = module or package / MODULE
-    work, made = build_library(config, python_out)
+    work, made = build_library(config, python_out, core_only=False)
     with alone(config):
         if older(module, work) or module.stat().st_mtime < config.library.stat().st_mtime:
             link(config, work, module)
     seconds = time.perf_counter() - started
-    print(f"{config.name}: {made} of {len(work)} objects made, {seconds:.1f} s, {module}")
+    print(f"{config.name}: {made} of {len(work)} objects made, {seconds:.1f} s, {local(module)}")
     return module
 
 

@@ -25,7 +25,10 @@ def blas_library():
 @pytest.fixture(scope="module")
 def config():
     out = build.Config()
-    build.build_library(out)
+    try:
+        build.build_library(out)
+    except build.BuildError as error:
+        pytest.fail(str(error), pytrace=False)
     return out
 
 

@@ -1,5 +1,6 @@
 /* Checks of the C tests. A failed check says where and what, and the test goes on, so that one run
- * shows all failures; `return check_done();` ends main. */
+ * shows all failures; each yields whether it holds, for tests that cannot go on otherwise.
+ * `return check_done();` ends main. */
 #pragma once
 
 #include <math.h>
@@ -10,14 +11,19 @@
 
 #include "base/error.h"
 
+#define CHECK(condition) check_true((condition) != 0, #condition, __FILE__, __LINE__)
+#define CHECK_INT(got, expected)                                                                   \
+    check_int((int64_t)(got), (int64_t)(expected), #got, __FILE__, __LINE__)
+#define CHECK_STR(got, expected) check_str((got), (expected), #got, __FILE__, __LINE__)
+
+/* `call` fails with this kind and exactly this message; the record is cleared. */
+#define CHECK_FAILS(call, kind, text)                                                              \
+    check_fails((intptr_t)(call) <= 0, (kind), (text), #call, __FILE__, __LINE__)
+
 static int check_failures, check_count;
 
-/* Yields whether it holds, for tests that cannot go on otherwise. */
-#define CHECK(condition)                                                                           \
-    check_one((condition) != 0, #condition, __FILE__, __LINE__)
-
 static inline bool
-check_one(bool holds, const char *what, const char *file, int line)
+check_true(bool holds, const char *what, const char *file, int line)
 {
     check_count++;
     if (!holds) {
@@ -27,48 +33,47 @@ check_one(bool holds, const char *what, const char *file, int line)
     return holds;
 }
 
-#define CHECK_INT(got, expected)                                                                   \
-    do {                                                                                           \
-        int64_t got_ = (int64_t)(got), expected_ = (int64_t)(expected);                            \
-        check_count++;                                                                             \
-        if (got_ != expected_) {                                                                   \
-            check_failures++;                                                                      \
-            printf("%s:%d: %s is %lld, expected %lld\n", __FILE__, __LINE__, #got,                 \
-                   (long long)got_, (long long)expected_);                                         \
-        }                                                                                          \
-    } while (0)
-
-#define CHECK_STR(got, expected)                                                                   \
-    do {                                                                                           \
-        const char *got_ = (got), *expected_ = (expected);                                         \
-        check_count++;                                                                             \
-        if (!got_ || strcmp(got_, expected_) != 0) {                                               \
-            check_failures++;                                                                      \
-            printf("%s:%d: %s is \"%s\", expected \"%s\"\n", __FILE__, __LINE__, #got,             \
-                   got_ ? got_ : "(null)", expected_);                                             \
-        }                                                                                          \
-    } while (0)
-
-/* `call` fails with this kind and exactly this message; the record is cleared. */
-#define CHECK_FAILS(call, kind, text)                                                              \
-    do {                                                                                           \
-        const char *message_ = "";                                                                 \
-        CHECK(!check_succeeded((intptr_t)(call)));                                                 \
-        CHECK_INT(mt_error(&message_), kind);                                                      \
-        CHECK_STR(message_, text);                                                                 \
-        mt_error_clear();                                                                          \
-    } while (0)
-
-/* The core's two ways to say "failed": a negative number and NULL. */
-static inline int
-check_succeeded(intptr_t result)
+static inline bool
+check_int(int64_t got, int64_t expected, const char *what, const char *file, int line)
 {
-    return result > 0;
+    check_count++;
+    if (got == expected)
+        return true;
+    check_failures++;
+    printf("%s:%d: %s is %lld, expected %lld\n", file, line, what, (long long)got,
+           (long long)expected);
+    return false;
+}
+
+static inline bool
+check_str(const char *got, const char *expected, const char *what, const char *file, int line)
+{
+    check_count++;
+    if (got && strcmp(got, expected) == 0)
+        return true;
+    check_failures++;
+    printf("%s:%d: %s is \"%s\", expected \"%s\"\n", file, line, what, got ? got : "(null)",
+           expected);
+    return false;
+}
+
+/* A failed call gave a negative number or NULL and left the record set. */
+static inline bool
+check_fails(bool failed, mt_error_kind kind, const char *text, const char *what, const char *file,
+            int line)
+{
+    const char *message = "";
+    mt_error_kind found = mt_error(&message);
+    bool holds = check_true(failed, what, file, line) &&
+                 check_int((int64_t)found, (int64_t)kind, what, file, line) &&
+                 check_str(message, text, what, file, line);
+    mt_error_clear();
+    return holds;
 }
 
 static inline int
 check_done(void)
 {
-    printf("%d passed, %d failed\n", check_count - check_failures, check_failures);
+    printf("%d checks, %d failed\n", check_count, check_failures);
     return check_failures || !check_count;
 }

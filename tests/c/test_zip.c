@@ -500,5 +500,5 @@ main(void)
     test_zip64();
     test_error_texts();
     test_corruption();
-    return check_report();
+    return check_done();
 }
