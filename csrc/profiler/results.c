@@ -377,7 +377,7 @@ add_log(builder *b, const mt_prof_log *log, uint16_t thread)
 }
 
 /* An event that is the only child of a parent of its own name is the same work dispatched once
- * more: tables leave it out and hand its children to that parent. In order of the array, so a chain
+ * more: tables leave it out and hand its children and its own time to that parent. In order of the array, so a chain
  * of such events ends at its first. */
 static void
 merge_repeated(builder *b)
@@ -391,6 +391,8 @@ merge_repeated(builder *b)
         if (p >= 0 && b->children[p] == 1 &&
             r->labels[r->events[p].name].same == r->labels[e->name].same) {
             e->flags |= MT_PROF_F_MERGED;
+            r->events[p].self += e->self;
+            e->self = 0;
             b->children[p] = b->children[i];
         }
     }
@@ -552,9 +554,13 @@ sum_memory(mt_prof_results *r)
         return 0;
     if (!(r->memory = calloc(MT_MAX(n, 1), 2 * sizeof *r->memory)))
         return -1;
-    for (int64_t i = 0; i < r->nallocs; i++)
-        if (r->allocs[i].event >= 0)
-            r->memory[(size_t)r->allocs[i].event + n] += r->allocs[i].bytes;
+    for (int64_t i = 0; i < r->nallocs; i++) {
+        int32_t at = r->allocs[i].event;
+        while (at >= 0 && r->events[at].flags & MT_PROF_F_MERGED)
+            at = r->events[at].parent;
+        if (at >= 0)
+            r->memory[(size_t)at + n] += r->allocs[i].bytes;
+    }
     for (size_t i = n; i-- > 0;) {
         r->memory[i] += r->memory[i + n];
         if (r->events[i].parent >= 0)
@@ -705,4 +711,19 @@ mt_prof_event_stack(const mt_prof_results *results, int64_t event)
     if (e->forward >= 0)
         e = &results->events[e->forward];
     return e->side ? e->side->stack : 0;
+}
+
+/* What stood after the last block before that time. */
+uint64_t
+mt_prof_allocated_at(const mt_prof_results *results, int64_t time)
+{
+    int64_t low = 0, high = results->nallocs;
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (results->allocs[middle].time <= time)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low ? results->allocs[low - 1].allocated : results->allocated;
 }

@@ -200,6 +200,9 @@ int mt_prof_average(const mt_prof_results *results, uint32_t by, const uint32_t 
 /* The stack id of an event: of its own, or of the operator that made the node. 0 = none. */
 uint32_t mt_prof_event_stack(const mt_prof_results *results, int64_t event);
 
+/* Bytes allocated in the process at a time of the session, as far as blocks were recorded. */
+uint64_t mt_prof_allocated_at(const mt_prof_results *results, int64_t time);
+
 /* ------------------------------------------------------------------ export */
 
 typedef struct mt_prof_trace_options {

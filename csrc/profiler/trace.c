@@ -246,25 +246,11 @@ put_inputs(writer *w, const mt_prof_side *side)
     put_geometry(w, side, false);
 }
 
-/* Bytes allocated in the process at a time: after the last block before it. */
-static int64_t
-allocated_at(const mt_prof_results *r, int64_t time)
-{
-    int64_t low = 0, high = r->nallocs;
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        if (r->allocs[middle].time <= time)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return (int64_t)(low ? r->allocs[low - 1].allocated : r->allocated);
-}
-
 static void
 put_memory(writer *w, const mt_prof_event *e)
 {
-    int64_t before = allocated_at(w->r, e->begin), after = allocated_at(w->r, e->end);
+    int64_t before = (int64_t)mt_prof_allocated_at(w->r, e->begin);
+    int64_t after = (int64_t)mt_prof_allocated_at(w->r, e->end);
     room(w, STEP);
     PUT(w, ", \"cpu_memory_allocated_before\": ");
     put_int(w, before);

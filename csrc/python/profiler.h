@@ -1,0 +1,38 @@
+/* The Python side of csrc/profiler: sessions and their results, scopes, call stacks. */
+#pragma once
+
+#include <Python.h>
+
+#include "profiler/session.h"
+
+struct mt_tensor;
+
+/* Adds the submodule `_profiler`: start, prepare, init_clock, recording, Session, Event,
+ * record_function, _RecordFunctionFast. 0, or -1 with an exception. */
+int mtpy_add_profiler(PyObject *module);
+
+/* The tensor behind an object, borrowed, or NULL (without an exception) for anything else. Set by
+ * whoever owns the tensor type; NULL until then. */
+extern struct mt_tensor *(*mtpy_profiler_tensor)(PyObject *object);
+
+/* ------------------------------------------------------------------ scopes (profiler_scope.c) */
+
+int mtpy_add_profiler_scopes(PyObject *module);
+/* The keyword inputs of the recording session: a list that ids 1, 2... index. Borrowed; NULL while
+ * nobody wants them. Owned by the session object. */
+extern PyObject *mtpy_profiler_keywords;
+
+/* ------------------------------------------------------------------ stacks (profiler_stack.c) */
+
+/* The call stacks of one session: a tree whose nodes are (caller, code, instruction). */
+typedef struct mtpy_stacks mtpy_stacks;
+
+mtpy_stacks *mtpy_stacks_new(void); /* NULL with an exception */
+void mtpy_stacks_free(mtpy_stacks *stacks);
+int mtpy_stacks_traverse(mtpy_stacks *stacks, visitproc visit, void *arg);
+/* From now on stacks are taken into this table; NULL: none are. */
+void mtpy_stacks_use(mtpy_stacks *stacks);
+/* Ids are 1 .. count. */
+uint32_t mtpy_stacks_count(const mtpy_stacks *stacks);
+/* The frames of a stack, innermost first: a list of (file, line, function). */
+PyObject *mtpy_stacks_frames(const mtpy_stacks *stacks, uint32_t id);
