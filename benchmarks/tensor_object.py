@@ -25,7 +25,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import timing  # noqa: E402
+import timing
 
 VARIANTS = ("one_block", "wrapper", "preserved")
 SOURCES = Path(__file__).resolve().parent / "spikes" / "tensor_object"

@@ -77,7 +77,11 @@ def table(header, rows):
 
     def line(row):
         first = row[0].ljust(widths[0])
-        return "| " + " | ".join([first, *(c.rjust(w) for c, w in zip(row[1:], widths[1:]))]) + " |"
+        return (
+            "| "
+            + " | ".join([first, *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
+            + " |"
+        )
 
     print(line(list(header)))
     print("|" + "|".join("-" * (w + 1) + (":" if i else "-") for i, w in enumerate(widths)) + "|")
@@ -90,4 +94,5 @@ def number(value):
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    return f"{value:,.{digits}f}"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import timing  # noqa: E402
+import timing
 
 
 def make_step(torch, batch):
@@ -70,7 +70,13 @@ def main():
     timing.table(
         ["library", "ms per step", "images per second", "first loss", "last loss"],
         [
-            [name, best[name] * 1e3, options.batch / best[name], f"{first[name]:.6f}", f"{last[name]:.6f}"]
+            [
+                name,
+                best[name] * 1e3,
+                options.batch / best[name],
+                f"{first[name]:.6f}",
+                f"{last[name]:.6f}",
+            ]
             for name in steps
         ],
     )

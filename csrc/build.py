@@ -39,6 +39,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,14 +52,14 @@ PACKAGE = ROOT / "python" / "mindtorch_v2"
 # floating-point traps, which nobody reads.
 FLAGS = """-std=gnu11 -fPIC -pthread -fvisibility=hidden -ftls-model=initial-exec
            -fno-math-errno -fno-trapping-math -ffp-contract=off""".split()
-WARNINGS = "-Wall -Wextra -Wshadow -Wstrict-prototypes".split()
+# Tables leave out fields that are zero.
+WARNINGS = "-Wall -Wextra -Wshadow -Wstrict-prototypes -Wno-missing-field-initializers".split()
 
-ISAS = {"baseline": []}
+ISAS: dict[str, list[str]] = {"baseline": []}
 if platform.machine() in ("x86_64", "AMD64"):
     ISAS["avx2"] = "-mavx2 -mfma -mf16c".split()
     ISAS["avx512"] = (
-        "-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c"
-        " -mprefer-vector-width=512"
+        "-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c -mprefer-vector-width=512"
     ).split()
 
 LIBRARIES = ["-pthread", "-lm", *(["-ldl"] if sys.platform.startswith("linux") else [])]
@@ -163,7 +164,9 @@ def missing() -> list[str]:
         out.append(f"Python 3.10 or newer (this is {platform.python_version()}; set PYTHON=...)")
     cc = find_compiler()
     if not shutil.which(cc[0]):
-        out.append(f"a C compiler: {cc[0]!r} is not there (Debian/Ubuntu: apt install gcc; or set CC)")
+        out.append(
+            f"a C compiler: {cc[0]!r} is not there (Debian/Ubuntu: apt install gcc; or set CC)"
+        )
     include = Path(sysconfig.get_path("include"))
     if not (include / "Python.h").exists():
         out.append(
@@ -236,7 +239,7 @@ def units(config: Config) -> list[Unit]:
 
 
 class Freshness:
-    """Tells whether an object is up to date: same command and compiler, nothing it read is newer."""
+    """Tells whether an object is up to date: same command, same compiler, no newer input."""
 
     def __init__(self, compiler: str):
         self.compiler = compiler
@@ -292,7 +295,11 @@ def compile_all(config: Config, work: list[Unit]) -> int:
             for count, run_ in enumerate(concurrent.futures.as_completed(runs), 1):
                 remarks = run_.result()
                 if sys.stdout.isatty():
-                    print(f"\r[{count}/{len(runs)}]", end="" if count < len(runs) else "\n", flush=True)
+                    print(
+                        f"\r[{count}/{len(runs)}]",
+                        end="" if count < len(runs) else "\n",
+                        flush=True,
+                    )
                 if remarks:
                     print(remarks, file=sys.stderr)
         except BaseException:
@@ -343,12 +350,15 @@ def archive(config: Config, core: list[Unit]) -> None:
 
 
 def link(config: Config, work: list[Unit], module: Path) -> None:
-    """Links beside the old module and moves it over, so that a running interpreter keeps its own."""
+    """Links beside the old module and moves it over: a running interpreter keeps its own."""
     module.parent.mkdir(parents=True, exist_ok=True)
     part = module.with_suffix(".part")
     objects = config.folder / "objects.txt"
     objects.write_text("\n".join(local(unit.object) for unit in work))
-    run([*config.cc, f"@{local(objects)}", *config.link_flags, *LIBRARIES, "-o", str(part)], "linking failed")
+    run(
+        [*config.cc, f"@{local(objects)}", *config.link_flags, *LIBRARIES, "-o", str(part)],
+        "linking failed",
+    )
     part.replace(module)
 
 
@@ -390,7 +400,7 @@ def build(config: Config, module: Path | None = None, python_out: Path | None = 
 
 
 @contextlib.contextmanager
-def alone(config: Config):
+def alone(config: Config) -> Iterator[None]:
     """Keeps two builds out of one folder at a time."""
     config.folder.mkdir(parents=True, exist_ok=True)
     with (config.folder / "lock").open("w") as lock:
@@ -429,10 +439,10 @@ def build_c_program(config: Config, source: Path) -> Path:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m csrc.build", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m csrc.build", description="Builds core and module.")
     parser.add_argument("--check", action="store_true", help="only say what the machine lacks")
     parser.add_argument("--release", action="store_true", help="as for a wheel, under build/")
-    parser.add_argument("--python-path", action="store_true", help="print the folder to import from")
+    parser.add_argument("--python-path", action="store_true", help="print where to import from")
     parser.add_argument("--gen", action="store_true", help="run the generator, compile nothing")
     options = parser.parse_args()
     if options.check:

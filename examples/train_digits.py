@@ -146,7 +146,7 @@ def main():
     training, held_out = digits()
     model = DigitNet()
     parameters = sum(p.numel() for p in model.parameters())
-    print(f"{len(training)} digits to learn from, {len(held_out)} held out, {parameters} parameters")
+    print(f"{len(training)} digits to train on, {len(held_out)} held out, {parameters} parameters")
 
     optimizer, speed, table = train(model, training, options)
     print(table)

@@ -54,7 +54,7 @@ def main():
             "LD_PRELOAD": library(config, "libasan.so"),
             "PYTHONPATH": str(config.folder / "python"),
             "PYTHONMALLOC": "malloc",
-            "ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=1:detect_stack_use_after_return=0",
+            "ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=1",
             "LSAN_OPTIONS": f"exitcode=0:log_path={folder}/leaks:max_leaks=0",
             "UBSAN_OPTIONS": "print_stacktrace=1",
         }

@@ -1,4 +1,4 @@
-"""Tests that compare with PyTorch; `make parity` puts it beside us. Without it none is collected."""
+"""Tests that compare with PyTorch. Where it is not installed (`make parity` does), none runs."""
 
 import importlib.util
 

@@ -177,11 +177,9 @@ make_unlocked(PyObject *module, PyObject *arg)
     tensor **made_ones = PyMem_Calloc((size_t)count + 1, sizeof *made_ones);
     if (!made_ones)
         return PyErr_NoMemory();
-    Py_BEGIN_ALLOW_THREADS
-    for (; made < count && (made_ones[made] = tensor_new()); made++)
+    Py_BEGIN_ALLOW_THREADS for (; made < count && (made_ones[made] = tensor_new()); made++)
         fill(made_ones[made], storage_new());
-    Py_END_ALLOW_THREADS
-    PyObject *out = PyList_New(made);
+    Py_END_ALLOW_THREADS PyObject *out = PyList_New(made);
     for (Py_ssize_t i = 0; i < made; i++) {
         PyObject *object = tensor_give(made_ones[i]);
         if (out && object)
@@ -290,7 +288,8 @@ static PyType_Slot meta_slots[] = {
 
 static PyType_Spec tensor_spec = {MODULE_NAME ".TensorBase", sizeof(TENSOR_STRUCT), 0,
                                   TYPE_FLAGS | Py_TPFLAGS_BASETYPE, tensor_slots};
-static PyType_Spec node_spec = {MODULE_NAME ".Node", sizeof(NODE_STRUCT), 0, TYPE_FLAGS, node_slots};
+static PyType_Spec node_spec = {MODULE_NAME ".Node", sizeof(NODE_STRUCT), 0, TYPE_FLAGS,
+                                node_slots};
 static PyType_Spec meta_spec = {MODULE_NAME ".TensorMeta", 0, 0,
                                 Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, meta_slots};
 

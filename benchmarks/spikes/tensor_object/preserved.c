@@ -11,7 +11,7 @@ tensor_give(tensor *t)
 {
     if (!t->object)
         return wrap(tensor_type, t);
-    if (t->owns_object) { /* the core's reference to the wrapper becomes the caller's, and */
+    if (t->owns_object) {   /* the core's reference to the wrapper becomes the caller's, and */
         t->owns_object = 0; /* the caller's reference to the core becomes the wrapper's */
         return t->object;
     }
