@@ -29,6 +29,7 @@ import argparse
 import concurrent.futures
 import contextlib
 import fcntl
+import functools
 import hashlib
 import os
 import platform
@@ -52,8 +53,14 @@ PACKAGE = ROOT / "python" / "mindtorch_v2"
 # floating-point traps, which nobody reads.
 FLAGS = """-std=gnu11 -fPIC -pthread -fvisibility=hidden -ftls-model=initial-exec
            -fno-math-errno -fno-trapping-math -ffp-contract=off""".split()
-# Tables leave out fields that are zero.
-WARNINGS = "-Wall -Wextra -Wshadow -Wstrict-prototypes -Wno-missing-field-initializers".split()
+# Tables leave out fields that are zero; pragmas for one compiler are nothing to the other.
+WARNINGS = (
+    "-Wall -Wextra -Wshadow -Wstrict-prototypes"
+    " -Wno-missing-field-initializers -Wno-unknown-pragmas"
+).split()
+
+# clang has no such flag and does more work for the same complex products instead.
+GCC_ONLY = {"-fcx-limited-range"}
 
 ISAS: dict[str, list[str]] = {"baseline": []}
 if platform.machine() in ("x86_64", "AMD64"):
@@ -79,6 +86,11 @@ class Config:
     debug: bool = field(default_factory=lambda: flag("MINDTORCH_DEBUG"))
     werror: bool = field(default_factory=lambda: flag("MINDTORCH_WERROR"))
     cc: list[str] = field(default_factory=lambda: find_compiler())
+
+    @functools.cached_property
+    def compiler(self) -> str:
+        """Name and version, as the compiler says it."""
+        return run([*self.cc, "--version"], "the compiler does not run").splitlines()[0]
 
     @property
     def name(self) -> str:
@@ -207,6 +219,7 @@ def directive(head: str, name: str) -> list[str] | None:
 def units(config: Config) -> list[Unit]:
     """Every compiler run of the build, the longest first."""
     common = config.flags
+    unknown = GCC_ONLY if "clang" in config.compiler else set()
     python_include = [
         f"-isystem{path}"
         for path in sorted({sysconfig.get_path("include"), sysconfig.get_path("platinclude")})
@@ -228,7 +241,7 @@ def units(config: Config) -> list[Unit]:
                 flags = [*common, *ISAS[isa], *(() if is_core else python_include)]
                 if kernel:
                     flags.append(f"-DMT_ISA_NAME={isa}")
-                flags += directive(head, "flags") or []
+                flags += [f for f in directive(head, "flags") or [] if f not in unknown]
                 stem = ".".join(relative.parts)[: -len(".c")]
                 place = config.folder / "obj" / ("gen" if top is not CSRC else "csrc")
                 object_ = place / (f"{stem}.{isa}.o" if kernel else f"{stem}.o")
@@ -284,8 +297,7 @@ def compile_unit(unit: Unit, record: str) -> str:
 
 def compile_all(config: Config, work: list[Unit]) -> int:
     """Brings all objects up to date; returns how many were made."""
-    compiler = run([*config.cc, "--version"], "the compiler does not run").splitlines()[0]
-    fresh = Freshness(compiler)
+    fresh = Freshness(config.compiler)
     stale = [unit for unit in work if not fresh.holds(unit)]
     for folder in {unit.object.parent for unit in stale}:
         folder.mkdir(parents=True, exist_ok=True)
