@@ -31,9 +31,11 @@ detect(void)
 {
     cpu.best = MT_ISA_BASELINE;
 #if HAVE_X86
+    unsigned eax, ebx, ecx, edx;
+    /* Asked by number: clang's builtin does not know the name. */
+    bool f16c = __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_F16C);
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-        __builtin_cpu_supports("f16c")) {
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && f16c) {
         cpu.best = MT_ISA_AVX2;
         if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq")) {
@@ -41,7 +43,6 @@ detect(void)
             cpu.avx512_bf16 = __builtin_cpu_supports("avx512bf16") != 0;
         }
     }
-    unsigned eax, ebx, ecx, edx;
     if (__get_cpuid(0x80000007u, &eax, &ebx, &ecx, &edx))
         cpu.invariant_tsc = (edx & (1u << 8)) != 0;
 #endif
