@@ -10,6 +10,7 @@ TORCH_SPEC ?= torch==2.13.0
 ARGS       ?=
 WERROR     ?= 1
 
+comma  := ,
 PY     := .venv/bin/python
 PARITY := .venv-parity/bin/python
 PIP    := -m pip install -q --disable-pip-version-check $(PIP_ARGS)
@@ -78,7 +79,7 @@ distclean: clean
 	@$(PYTHON) -m csrc.build --check
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python $(PIP) 'setuptools>=77'
-	$(@D)/bin/python $(PIP) --no-build-isolation -e '.[test]'
+	$(@D)/bin/python $(PIP) --no-build-isolation -e '.[test$(if $(filter .venv-parity/%,$@),$(comma)examples)]'
 	$(if $(filter .venv-parity/%,$@),$(@D)/bin/python $(PIP) '$(TORCH_SPEC)')
 	@touch $@
 
