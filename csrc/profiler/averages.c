@@ -210,6 +210,7 @@ mt_prof_average(const mt_prof_results *results, uint32_t by, const uint32_t *sta
         }
         mt_prof_row *to = &a.rows[row[i]];
         to->self += e->self;
+        to->flops += mt_prof_flops(r, i);
         if (r->memory)
             to->self_memory += r->memory[i + r->nevents];
         if (e->kernel_begin >= 0) {

@@ -143,6 +143,7 @@ make_label(builder *b, const char *prefix, const mt_prof_name_entry *entry, uint
                              .length = length,
                              .overload = block + length + 1,
                              .is_step = !strncmp(block, "ProfilerStep#", 13),
+                             .flops_rule = mt_prof_flops_rule(block),
                              .json = json,
                              .json_length = json_string(json, block, length)};
     *index = r->nlabels++;

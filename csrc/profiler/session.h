@@ -86,8 +86,9 @@ typedef struct mt_prof_label { /* a name that events use */
     const char *text;
     size_t length;
     const char *overload;
-    uint32_t same;    /* the first label with this text (another may differ in overload) */
-    bool is_step;     /* ProfilerStep#N */
+    uint32_t same; /* the first label with this text (another may differ in overload) */
+    bool is_step;  /* ProfilerStep#N */
+    uint8_t flops_rule;
     const char *json; /* the text as a JSON string with its quotes: valid UTF-8 */
     size_t json_length;
 } mt_prof_label;
@@ -187,6 +188,7 @@ typedef struct mt_prof_row {
     int64_t count, total, self; /* ns */
     int64_t memory, self_memory;
     int64_t kernels, kernel_total;
+    int64_t flops;
     int32_t first; /* its first event */
     bool is_async; /* of the first event */
 } mt_prof_row;
@@ -199,6 +201,10 @@ int mt_prof_average(const mt_prof_results *results, uint32_t by, const uint32_t 
                     uint32_t nstacks, mt_prof_row **rows, int64_t *nrows);
 /* The stack id of an event: of its own, or of the operator that made the node. 0 = none. */
 uint32_t mt_prof_event_stack(const mt_prof_results *results, int64_t event);
+
+/* Floating-point operations of an event whose inputs were recorded; 0 where they are not known. */
+int64_t mt_prof_flops(const mt_prof_results *results, int64_t event);
+uint8_t mt_prof_flops_rule(const char *name);
 
 /* Bytes allocated in the process at a time of the session, as far as blocks were recorded. */
 uint64_t mt_prof_allocated_at(const mt_prof_results *results, int64_t time);

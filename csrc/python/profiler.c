@@ -17,6 +17,7 @@ typedef struct session {
     PyObject_HEAD mt_prof_session *session;
     mtpy_stacks *stacks;
     PyObject *keywords;                /* list of dicts; NULL without shapes */
+    PyObject *context;                 /* of the Python layer */
     int32_t *first_child, *next_child; /* made on first use; merged events are skipped */
 } session;
 
@@ -124,6 +125,7 @@ session_traverse(session *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->keywords);
+    Py_VISIT(self->context);
     return mtpy_stacks_traverse(self->stacks, visit, arg);
 }
 
@@ -133,6 +135,7 @@ session_clear(session *self)
     if (self->keywords && mtpy_profiler_keywords == self->keywords)
         mtpy_profiler_keywords = NULL;
     Py_CLEAR(self->keywords);
+    Py_CLEAR(self->context);
     return 0;
 }
 
@@ -262,11 +265,12 @@ session_event(session *self, PyObject *index)
         return NULL;
     const mt_prof_results *r = results_of(self);
     const mt_prof_thread_info *t = &r->threads[e->thread];
-    return Py_BuildValue("(ILLLLLLIiIiiiLLI)", e->name, (long long)e->begin, (long long)e->end,
+    return Py_BuildValue("(ILLLLLLIiIiiiLLIL)", e->name, (long long)e->begin, (long long)e->end,
                          (long long)e->kernel_begin, (long long)e->kernel_end, (long long)e->self,
                          (long long)e->sequence, t->number, t->tid, e->forward_thread, (int)e->kind,
                          (int)e->flags, e->forward, (long long)(r->memory ? r->memory[i] : 0),
-                         (long long)(r->memory ? r->memory[i + r->nevents] : 0), e->kernel_name);
+                         (long long)(r->memory ? r->memory[i + r->nevents] : 0), e->kernel_name,
+                         (long long)mt_prof_flops(r, i));
 }
 
 /* ---- inputs ---- */
@@ -488,8 +492,8 @@ session_allocated_at(session *self, PyObject *arg)
     return PyLong_FromUnsignedLongLong(mt_prof_allocated_at(r, time));
 }
 
-/* averages(by, classes) -> [(count, total, self, memory, self memory, kernels, kernel total, first
- * event, is_async)]; classes: None or bytes of one uint32 per stack id. */
+/* averages(by, classes) -> [(count, total, self, memory, self memory, kernels, kernel total, flops,
+ * first event, is_async)]; classes: None or bytes of one uint32 per stack id. */
 static PyObject *
 session_averages(session *self, PyObject *args)
 {
@@ -510,10 +514,11 @@ session_averages(session *self, PyObject *args)
     list = PyList_New((Py_ssize_t)n);
     for (int64_t i = 0; list && i < n; i++) {
         const mt_prof_row *row = &rows[i];
-        PyObject *item = Py_BuildValue(
-            "(LLLLLLLiO)", (long long)row->count, (long long)row->total, (long long)row->self,
-            (long long)row->memory, (long long)row->self_memory, (long long)row->kernels,
-            (long long)row->kernel_total, row->first, row->is_async ? Py_True : Py_False);
+        PyObject *item = Py_BuildValue("(LLLLLLLLiO)", (long long)row->count, (long long)row->total,
+                                       (long long)row->self, (long long)row->memory,
+                                       (long long)row->self_memory, (long long)row->kernels,
+                                       (long long)row->kernel_total, (long long)row->flops,
+                                       row->first, row->is_async ? Py_True : Py_False);
         if (!item)
             Py_CLEAR(list);
         else
@@ -940,11 +945,17 @@ static PyMethodDef session_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static PyMemberDef session_members[] = {
+    {"context", T_OBJECT, offsetof(session, context), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
 static PyType_Slot session_slots[] = {
     {Py_tp_dealloc, session_dealloc},
     {Py_tp_traverse, session_traverse},
     {Py_tp_clear, session_clear},
     {Py_tp_methods, session_methods},
+    {Py_tp_members, session_members},
     {Py_tp_doc, (void *)"What one recording holds; made by start()."},
     {0, NULL},
 };

@@ -502,6 +502,44 @@ test_inputs(void)
     mt_prof_session_free(s);
 }
 
+static int64_t
+flops_of(const char *op, const mt_value *values, int count)
+{
+    mt_prof_session *s = mt_prof_session_start(MT_PROF_SHAPES);
+    mt_prof_mark mark = mt_prof_op_begin(name(op), -1);
+    mt_prof_op_inputs(mark, values, count);
+    mt_prof_op_end(mark);
+    mt_prof_session_stop(s);
+    int64_t n = mt_prof_flops(mt_prof_session_results(s), 0);
+    mt_prof_session_free(s);
+    return n;
+}
+
+static void
+test_flops(void)
+{
+    int64_t d[4][4] = {{3, 4}, {4, 5}, {2, 4, 10, 12}, {8, 2, 3, 3}},
+            b[2][3] = {{2, 3, 4}, {2, 4, 5}};
+    int64_t stride[2] = {2, 3}, padding[2] = {1, 2}, one[1] = {1};
+    mt_tensor m = tensor(MT_FLOAT32, 2, d[0], d[0]), n = tensor(MT_FLOAT32, 2, d[1], d[1]);
+    mt_tensor x = tensor(MT_FLOAT32, 4, d[2], d[2]), w = tensor(MT_FLOAT32, 4, d[3], d[3]);
+    mt_tensor p = tensor(MT_FLOAT32, 3, b[0], b[0]), q = tensor(MT_FLOAT32, 3, b[1], b[1]);
+    mt_value mm[] = {mt_v_tensor(&m), mt_v_tensor(&n)}, bmm[] = {mt_v_tensor(&p), mt_v_tensor(&q)};
+    mt_value addmm[] = {mt_v_none(), mm[0], mm[1]}, baddbmm[] = {mt_v_none(), bmm[0], bmm[1]};
+    mt_value conv[] = {mt_v_tensor(&x),       mt_v_tensor(&w),   mt_v_none(), mt_v_ints(stride, 2),
+                       mt_v_ints(padding, 2), mt_v_ints(one, 1), mt_v_int(2)};
+    CHECK_INT(flops_of("aten::mm", mm, 2), 120);
+    CHECK_INT(flops_of("aten::addmm", addmm, 3), 120);
+    CHECK_INT(flops_of("aten::bmm", bmm, 2), 240);
+    CHECK_INT(flops_of("aten::baddbmm", baddbmm, 3), 240);
+    CHECK_INT(flops_of("aten::mul", mm, 2), 12);
+    CHECK_INT(flops_of("aten::add", mm + 1, 1), 20);
+    CHECK_INT(flops_of("aten::conv2d", conv, 7), 2 * 2 * 5 * 5 * 8 * 2 * 9);
+    CHECK_INT(flops_of("aten::mm", bmm, 2), 0);
+    CHECK_INT(flops_of("aten::conv2d", conv, 5), 0);
+    CHECK_INT(flops_of("aten::relu", mm, 1), 0);
+}
+
 static uint32_t
 stack_hook(void)
 {
@@ -737,6 +775,7 @@ main(void)
     test_memory();
     test_inputs();
     test_stacks();
+    test_flops();
     test_trace();
     test_averages();
     test_clock();
