@@ -5,7 +5,8 @@
 The interpreter is not instrumented, so the sanitizer's library is loaded first, and Python's own
 allocator is switched off: a tensor that is used after its end is then seen as such. The
 interpreter leaks a little by design; of the leak reports only those count whose memory was
-allocated by our module or on its behalf, before any other module's code comes into the stack.
+allocated by our code. (The interpreter has no frame pointers, so a stack ends where it begins:
+Python objects that we lose are not seen here, but by the tests that count them.)
 """
 
 import os
@@ -22,8 +23,7 @@ from csrc import build  # noqa: E402
 
 # Frames that allocate for somebody else.
 ALLOCATORS = re.compile(
-    r"\b(malloc|calloc|realloc|posix_memalign|aligned_alloc|_?PyMem_\w+|_?PyObject_(Malloc|Calloc|"
-    r"Realloc)|_?PyObject_GC_\w+|gc_alloc|_PyObject_New\w*|PyType_GenericAlloc|_PyType_AllocNoTrack)\b"
+    r"\b(__interceptor_)?(malloc|calloc|realloc|posix_memalign|aligned_alloc)\b"
 )
 
 
@@ -38,7 +38,7 @@ def our_leaks(logs):
         for record in re.findall(r"(?:Direct|Indirect) leak of .*?(?:\n\n|\Z)", log, re.DOTALL):
             frames = [line for line in record.splitlines() if re.match(r"\s+#\d+", line)]
             owners = [line for line in frames if not ALLOCATORS.search(line)]
-            if owners and ("_C." in owners[0] or "/csrc/" in owners[0]):
+            if owners and ("_C." in owners[0] or "csrc/" in owners[0]):
                 out.append(record)
     return out
 
@@ -54,13 +54,13 @@ def main():
             "LD_PRELOAD": library(config, "libasan.so"),
             "PYTHONPATH": str(config.folder / "python"),
             "PYTHONMALLOC": "malloc",
-            "ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=1",
-            "LSAN_OPTIONS": f"exitcode=0:log_path={folder}/leaks:max_leaks=0",
+            "ASAN_OPTIONS": f"detect_leaks=1:allocator_may_return_null=1:log_path={folder}/asan",
+            "LSAN_OPTIONS": f"exitcode=0:log_path={folder}/lsan",
             "UBSAN_OPTIONS": "print_stacktrace=1",
         }
-        code = subprocess.run(
-            [sys.executable, "-m", "pytest", *sys.argv[1:]], env=environment, cwd=ROOT
-        ).returncode
+        # UBSan ends the process at once: its last words must not lie in a capture file of pytest.
+        command = [sys.executable, "-m", "pytest", "--capture=sys", *sys.argv[1:]]
+        code = subprocess.run(command, env=environment, cwd=ROOT).returncode
         logs = [path.read_text(errors="replace") for path in Path(folder).iterdir()]
     leaks = our_leaks(logs)
     errors = [log for log in logs if "ERROR: AddressSanitizer" in log]
