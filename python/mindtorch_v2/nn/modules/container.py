@@ -48,6 +48,14 @@ def _shift_up(modules, index):
         modules[str(i)] = modules[str(i - 1)]
 
 
+def _repeated(modules, times):
+    if not isinstance(times, int):
+        raise TypeError(f"unsupported operand type(s) for *: {type(modules)} and {type(times)}")
+    if times <= 0:
+        raise ValueError(f"Non-positive multiplication factor {times} for {type(modules)}")
+    return list(modules) * times
+
+
 class Sequential(Module):
     """Modules that are called one after the other, each with the result of the one before.
 
@@ -112,26 +120,14 @@ class Sequential(Module):
             )
         return self.extend(list(other))
 
-    def _times(self, other):
-        if not isinstance(other, int):
-            raise TypeError(
-                f"unsupported operand type(s) for *: {type(self)} and {type(other)}"
-            )
-        if other <= 0:
-            raise ValueError(
-                f"Non-positive multiplication factor {other} for {type(self)}"
-            )
-        return list(self) * other
-
     def __mul__(self, other):
-        return Sequential(*self._times(other))
+        return Sequential(*_repeated(self, other))
 
     def __rmul__(self, other):
         return self * other
 
     def __imul__(self, other):
-        times = self._times(other)
-        return self.extend(times[len(self) :])
+        return self.extend(_repeated(self, other)[len(self) :])
 
     def forward(self, input):
         for module in self._modules.values():

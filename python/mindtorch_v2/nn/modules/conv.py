@@ -174,13 +174,13 @@ class _ConvNd(Module):
         if not hasattr(self, "padding_mode"):
             self.padding_mode = "zeros"
 
-    def _convolve(self, op, no_padding, input, weight, bias):
-        if self.padding_mode == "zeros":
-            padding = self.padding
-        else:
-            input = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
-            padding = no_padding
-        return op(input, weight, bias, self.stride, padding, self.dilation, self.groups)
+
+def _convolve(layer, op, no_padding, input, weight, bias):
+    padding = layer.padding
+    if layer.padding_mode != "zeros":
+        ends = layer._reversed_padding_repeated_twice
+        input, padding = F.pad(input, ends, mode=layer.padding_mode), no_padding
+    return op(input, weight, bias, layer.stride, padding, layer.dilation, layer.groups)
 
 
 class Conv1d(_ConvNd):
@@ -217,7 +217,7 @@ class Conv1d(_ConvNd):
         )
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None):
-        return self._convolve(F.conv1d, (0,), input, weight, bias)
+        return _convolve(self, F.conv1d, (0,), input, weight, bias)
 
     def forward(self, input: Tensor) -> Tensor:
         return self._conv_forward(input, self.weight, self.bias)
@@ -257,7 +257,7 @@ class Conv2d(_ConvNd):
         )
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None):
-        return self._convolve(F.conv2d, (0, 0), input, weight, bias)
+        return _convolve(self, F.conv2d, (0, 0), input, weight, bias)
 
     def forward(self, input: Tensor) -> Tensor:
         return self._conv_forward(input, self.weight, self.bias)
@@ -299,7 +299,7 @@ class Conv3d(_ConvNd):
         )
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None):
-        return self._convolve(F.conv3d, (0, 0, 0), input, weight, bias)
+        return _convolve(self, F.conv3d, (0, 0, 0), input, weight, bias)
 
     def forward(self, input: Tensor) -> Tensor:
         return self._conv_forward(input, self.weight, self.bias)
@@ -376,24 +376,23 @@ class _ConvTransposeNd(_ConvNd):
             )
         return [size - a for size, a in zip(output_size, smallest)]
 
-    def _convolve_transposed(self, op, n, input, output_size):
-        if self.padding_mode != "zeros":
-            raise ValueError(
-                f"Only `zeros` padding mode is supported for ConvTranspose{n}d"
-            )
-        output_padding = self._output_padding(
-            input, output_size, self.stride, self.padding, self.kernel_size, n, self.dilation
-        )
-        return op(
-            input,
-            self.weight,
-            self.bias,
-            self.stride,
-            self.padding,
-            output_padding,
-            self.groups,
-            self.dilation,
-        )
+
+def _convolve_transposed(layer, op, n, input, output_size):
+    if layer.padding_mode != "zeros":
+        raise ValueError(f"Only `zeros` padding mode is supported for ConvTranspose{n}d")
+    output_padding = layer._output_padding(
+        input, output_size, layer.stride, layer.padding, layer.kernel_size, n, layer.dilation
+    )
+    return op(
+        input,
+        layer.weight,
+        layer.bias,
+        layer.stride,
+        layer.padding,
+        output_padding,
+        layer.groups,
+        layer.dilation,
+    )
 
 
 class ConvTranspose1d(_ConvTransposeNd):
@@ -431,7 +430,7 @@ class ConvTranspose1d(_ConvTransposeNd):
         )
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        return self._convolve_transposed(F.conv_transpose1d, 1, input, output_size)
+        return _convolve_transposed(self, F.conv_transpose1d, 1, input, output_size)
 
 
 class ConvTranspose2d(_ConvTransposeNd):
@@ -469,7 +468,7 @@ class ConvTranspose2d(_ConvTransposeNd):
         )
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        return self._convolve_transposed(F.conv_transpose2d, 2, input, output_size)
+        return _convolve_transposed(self, F.conv_transpose2d, 2, input, output_size)
 
 
 class ConvTranspose3d(_ConvTransposeNd):
@@ -507,19 +506,13 @@ class ConvTranspose3d(_ConvTransposeNd):
         )
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        return self._convolve_transposed(F.conv_transpose3d, 3, input, output_size)
+        return _convolve_transposed(self, F.conv_transpose3d, 3, input, output_size)
 
 
 class _LazyConvXdMixin(LazyModuleMixin):
     """Gives weight and bias their shapes once the number of input channels is known."""
 
     # Subclasses repeat the signature of the layer that they turn into, without in_channels.
-
-    def _make_lazy(self, out_channels, bias, device, dtype):
-        self.weight = UninitializedParameter(device=device, dtype=dtype)
-        self.out_channels = out_channels
-        if bias:
-            self.bias = UninitializedParameter(device=device, dtype=dtype)
 
     def reset_parameters(self) -> None:
         # the base class calls this while the layer is still a shell without channels
@@ -553,6 +546,13 @@ class _LazyConvXdMixin(LazyModuleMixin):
         raise NotImplementedError
 
 
+def _make_lazy(layer, out_channels, bias, device, dtype):
+    layer.weight = UninitializedParameter(device=device, dtype=dtype)
+    layer.out_channels = out_channels
+    if bias:
+        layer.bias = UninitializedParameter(device=device, dtype=dtype)
+
+
 class LazyConv1d(_LazyConvXdMixin, Conv1d):
     """A `Conv1d` that takes ``in_channels`` from the first input it sees."""
 
@@ -575,7 +575,7 @@ class LazyConv1d(_LazyConvXdMixin, Conv1d):
         super().__init__(
             0, 0, kernel_size, stride, padding, dilation, groups, False, padding_mode
         )
-        self._make_lazy(out_channels, bias, device, dtype)
+        _make_lazy(self, out_channels, bias, device, dtype)
 
     def _get_num_spatial_dims(self) -> int:
         return 1
@@ -602,7 +602,7 @@ class LazyConv2d(_LazyConvXdMixin, Conv2d):
         super().__init__(
             0, 0, kernel_size, stride, padding, dilation, groups, False, padding_mode
         )
-        self._make_lazy(out_channels, bias, device, dtype)
+        _make_lazy(self, out_channels, bias, device, dtype)
 
     def _get_num_spatial_dims(self) -> int:
         return 2
@@ -629,7 +629,7 @@ class LazyConv3d(_LazyConvXdMixin, Conv3d):
         super().__init__(
             0, 0, kernel_size, stride, padding, dilation, groups, False, padding_mode
         )
-        self._make_lazy(out_channels, bias, device, dtype)
+        _make_lazy(self, out_channels, bias, device, dtype)
 
     def _get_num_spatial_dims(self) -> int:
         return 3
@@ -666,7 +666,7 @@ class LazyConvTranspose1d(_LazyConvXdMixin, ConvTranspose1d):
             dilation,
             padding_mode,
         )
-        self._make_lazy(out_channels, bias, device, dtype)
+        _make_lazy(self, out_channels, bias, device, dtype)
 
     def _get_num_spatial_dims(self) -> int:
         return 1
@@ -703,7 +703,7 @@ class LazyConvTranspose2d(_LazyConvXdMixin, ConvTranspose2d):
             dilation,
             padding_mode,
         )
-        self._make_lazy(out_channels, bias, device, dtype)
+        _make_lazy(self, out_channels, bias, device, dtype)
 
     def _get_num_spatial_dims(self) -> int:
         return 2
@@ -740,7 +740,7 @@ class LazyConvTranspose3d(_LazyConvXdMixin, ConvTranspose3d):
             dilation,
             padding_mode,
         )
-        self._make_lazy(out_channels, bias, device, dtype)
+        _make_lazy(self, out_channels, bias, device, dtype)
 
     def _get_num_spatial_dims(self) -> int:
         return 3

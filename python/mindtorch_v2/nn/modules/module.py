@@ -263,6 +263,219 @@ def _hook_dicts():
     }
 
 
+# Helpers stand outside of the class: subclasses may use any name that PyTorch leaves free.
+
+
+def _check_name(module, what, name, own):
+    """TypeError or KeyError unless ``name`` is free, or in use in the dictionary ``own``."""
+    if not isinstance(name, str):
+        raise TypeError(f"{what} name should be a string. Got {torch.typename(name)}")
+    if "." in name:
+        raise KeyError(f'{what} name can\'t contain "."')
+    if name == "":
+        raise KeyError(f'{what} name can\'t be empty string ""')
+    if name not in own and hasattr(module, name):
+        raise KeyError(f"attribute '{name}' already exists")
+
+
+def _child_to_register(module, name, child):
+    """``child``, or what the hooks for all modules put in its place."""
+    for hook in _global_module_registration_hooks.values():
+        new = hook(module, name, child)
+        if new is not None:
+            child = new
+    return child
+
+
+def _forget(module, name, *places):
+    """Remove ``name`` wherever it is, before it is registered as something else."""
+    for place in places:
+        place.pop(name, None)
+    module._non_persistent_buffers_set.discard(name)
+
+
+def _owner(module, target):
+    """The module that holds the member at the dotted path ``target``, and the member's name."""
+    path, _, name = target.rpartition(".")
+    owner = module.get_submodule(path)
+    if not hasattr(owner, name):
+        raise AttributeError(f"{owner._get_name()} has no attribute `{name}`")
+    return owner, name
+
+
+def _call_hooked(module, args, kwargs):
+    """`Module.__call__` with all hooks, those of all modules and the module's own."""
+    done = set()  # ids of the always_call hooks that have run
+    result = None
+    try:
+        args, kwargs = _run_forward_pre_hooks(module, args, kwargs)
+        full, plain = module._get_backward_hooks()
+        pre = module._get_backward_pre_hooks()
+        backward = BackwardHook(module, full, pre) if full or pre else None
+        if backward is not None:
+            args = backward.setup_input_hook(args)
+        result = module.forward(*args, **kwargs)
+        for key, hook, with_kwargs, always in _forward_hook_items(module):
+            if always:
+                done.add(key)
+            new = hook(module, args, kwargs, result) if with_kwargs else hook(module, args, result)
+            if new is not None:
+                result = new
+        if backward is not None:
+            if not isinstance(result, (Tensor, tuple)):
+                warnings.warn(
+                    "For backward hooks to be called, module output should be a Tensor or a "
+                    f"tuple of Tensors but received {type(result)}",
+                    stacklevel=3,
+                )
+            else:
+                result = backward.setup_output_hook(result)
+        if plain:
+            _hang_plain_backward_hooks(module, plain, args, result)
+        return result
+    except Exception:
+        for key, hook, with_kwargs, always in _forward_hook_items(module):
+            if not always or key in done:
+                continue
+            try:
+                new = (
+                    hook(module, args, kwargs, result) if with_kwargs else hook(module, args, result)
+                )
+                if new is not None:
+                    result = new
+            except Exception as e:
+                warnings.warn(
+                    "module forward hook with ``always_call=True`` raised an exception "
+                    "that was silenced as another error was raised in forward: " + str(e),
+                    stacklevel=3,
+                )
+        raise
+
+
+def _run_forward_pre_hooks(module, args, kwargs):
+    with_kwargs = module._forward_pre_hooks_with_kwargs
+    for key, hook in (*_global_forward_pre_hooks.items(), *module._forward_pre_hooks.items()):
+        if key in with_kwargs:
+            new = hook(module, args, kwargs)
+            if new is None:
+                continue
+            if not (isinstance(new, tuple) and len(new) == 2):
+                raise RuntimeError(
+                    "forward pre-hook must return None or a tuple "
+                    f"of (new_args, new_kwargs), but got {new}."
+                )
+            args, kwargs = new
+        else:
+            new = hook(module, args)
+            if new is not None:
+                args = new if isinstance(new, tuple) else (new,)
+    return args, kwargs
+
+
+def _forward_hook_items(module):
+    """List of (id, hook, with_kwargs, always_call): first those of all modules, then ours."""
+    places = (
+        (
+            _global_forward_hooks,
+            _global_forward_hooks_with_kwargs,
+            _global_forward_hooks_always_called,
+        ),
+        (
+            module._forward_hooks,
+            module._forward_hooks_with_kwargs,
+            module._forward_hooks_always_called,
+        ),
+    )
+    return [
+        (key, hook, key in with_kwargs, key in always)
+        for hooks, with_kwargs, always in places
+        for key, hook in hooks.items()
+    ]
+
+
+def _hang_plain_backward_hooks(module, hooks, args, result):
+    var = result
+    while not isinstance(var, Tensor):
+        if isinstance(var, dict):
+            var = next(v for v in var.values() if isinstance(v, Tensor))
+        else:
+            var = var[0]
+    node = var.grad_fn
+    if node is not None:
+        for hook in hooks:
+            node.register_hook(_WrappedHook(hook, module))
+        module._maybe_warn_non_full_backward_hook(args, result, node)
+
+
+def _choose_backward_kind(module, full):
+    if module._is_full_backward_hook is (not full):
+        raise RuntimeError(
+            "Cannot use both regular backward hooks and full backward hooks on a "
+            "single Module. Please use only one of them."
+        )
+    module._is_full_backward_hook = full
+
+
+def _load_member(module, name, key, param, given, assign, swap):
+    """Set the member ``param`` from ``given``; a text that says why if that is not possible."""
+    if not isinstance(given, Tensor) and not hasattr(type(given), "__torch_function__"):
+        return (
+            f'While copying the parameter named "{key}", '
+            "expected torch.Tensor or Tensor-like object from checkpoint but "
+            f"received {type(given)}"
+        )
+    if not is_lazy(param):
+        if param.dim() == 0 and given.dim() == 1:
+            # states from before there were 0-dimensional tensors
+            given = given[0]
+        if given.shape != param.shape:
+            return (
+                f"size mismatch for {key}: copying a param with shape {given.shape} from "
+                f"checkpoint, the shape in current model is {param.shape}."
+            )
+    if param.is_meta and not given.is_meta and not assign:
+        warnings.warn(
+            f"for {key}: copying from a non-meta parameter in the checkpoint to a meta "
+            "parameter in the current model, which is a no-op. (Did you mean to "
+            "pass `assign=True` to assign items in the state dictionary to their "
+            "corresponding key in the module instead of copying them in place?)",
+            stacklevel=2,
+        )
+    try:
+        with torch.no_grad():
+            if swap:
+                new = param.module_load(given, assign=assign)
+                if new is given or new is param:
+                    raise RuntimeError(
+                        "module_load returned one of module or other, please .detach() the "
+                        "result if returning one of the inputs in module_load"
+                    )
+                if isinstance(param, Parameter):
+                    if not isinstance(new, Parameter):
+                        new = Parameter(new, requires_grad=param.requires_grad)
+                    else:
+                        new.requires_grad_(param.requires_grad)
+                _swap(param, new)
+            elif assign:
+                if isinstance(param, Parameter):
+                    if not isinstance(given, Parameter):
+                        given = Parameter(given, requires_grad=param.requires_grad)
+                    else:
+                        given.requires_grad_(param.requires_grad)
+                setattr(module, name, given)
+            else:
+                param.copy_(given)
+    except Exception as ex:
+        action = "swapping" if swap else "copying"
+        return (
+            f'While {action} the parameter named "{key}", '
+            f"whose dimensions in the model are {param.size()} and "
+            f"whose dimensions in the checkpoint are {given.size()}, "
+            f"an exception occurred : {ex.args}."
+        )
+    return None
+
+
 class Module:
     """Base class of every layer and model.
 
@@ -322,7 +535,7 @@ class Module:
         """
         if "_buffers" not in self.__dict__:
             raise AttributeError("cannot assign buffer before Module.__init__() call")
-        self._check_name("buffer", name, self._buffers)
+        _check_name(self, "buffer", name, self._buffers)
         if tensor is not None and not (
             isinstance(tensor, Tensor) or hasattr(type(tensor), "__torch_function__")
         ):
@@ -340,16 +553,6 @@ class Module:
         else:
             self._non_persistent_buffers_set.add(name)
 
-    def _check_name(self, what, name, own):
-        if not isinstance(name, str):
-            raise TypeError(f"{what} name should be a string. Got {torch.typename(name)}")
-        if "." in name:
-            raise KeyError(f'{what} name can\'t contain "."')
-        if name == "":
-            raise KeyError(f'{what} name can\'t be empty string ""')
-        if name not in own and hasattr(self, name):
-            raise KeyError(f"attribute '{name}' already exists")
-
     def register_parameter(self, name, param) -> None:
         """Add a parameter under an attribute name without dots.
 
@@ -358,7 +561,7 @@ class Module:
         """
         if "_parameters" not in self.__dict__:
             raise AttributeError("cannot assign parameter before Module.__init__() call")
-        self._check_name("parameter", name, self._parameters)
+        _check_name(self, "parameter", name, self._parameters)
         if param is None:
             self._parameters[name] = None
             return
@@ -392,14 +595,7 @@ class Module:
             raise KeyError(f'module name can\'t contain ".", got: {name}')
         if name == "":
             raise KeyError('module name can\'t be empty string ""')
-        self._modules[name] = self._module_to_register(name, module)
-
-    def _module_to_register(self, name, module):
-        for hook in _global_module_registration_hooks.values():
-            new = hook(self, name, module)
-            if new is not None:
-                module = new
-        return module
+        self._modules[name] = _child_to_register(self, name, module)
 
     def register_module(self, name, module) -> None:
         """The same as `add_module`."""
@@ -431,7 +627,7 @@ class Module:
             if isinstance(value, Parameter):
                 if params is None:
                     raise AttributeError("cannot assign parameters before Module.__init__() call")
-                self._forget(name, d, self._buffers, self._modules)
+                _forget(self, name, d, self._buffers, self._modules)
                 self.register_parameter(name, value)
                 return
         elif isinstance(value, Module):
@@ -439,8 +635,8 @@ class Module:
             if modules is None:
                 raise AttributeError("cannot assign module before Module.__init__() call")
             if name not in params:
-                self._forget(name, d, self._buffers)
-                modules[name] = self._module_to_register(name, value)
+                _forget(self, name, d, self._buffers)
+                modules[name] = _child_to_register(self, name, value)
                 return
         elif params is None:
             _set(self, name, value)
@@ -461,7 +657,7 @@ class Module:
                         f"cannot assign '{torch.typename(value)}' as child module '{name}' "
                         "(torch.nn.Module or None expected)"
                     )
-                modules[name] = self._module_to_register(name, value)
+                modules[name] = _child_to_register(self, name, value)
                 return
         buffers = d.get("_buffers")
         if buffers is not None and name in buffers:
@@ -476,16 +672,9 @@ class Module:
                 persistent = name not in self._non_persistent_buffers_set
             self.register_buffer(name, value, persistent)
         elif isinstance(value, Tensor) and isinstance(value, Buffer):
-            if buffers is not None:
-                self._forget(name, d)
             self.register_buffer(name, value, value.persistent)
         else:
             _set(self, name, value)
-
-    def _forget(self, name, *places):
-        for place in places:
-            place.pop(name, None)
-        self._non_persistent_buffers_set.discard(name)
 
     def __delattr__(self, name):
         if name in self._parameters:
@@ -524,7 +713,7 @@ class Module:
             AttributeError: if the path leads nowhere or to something that is no module.
         """
         found = self
-        for part in target.split(".") if target else ():
+        for part in () if target == "" else target.split("."):
             if not hasattr(found, part):
                 raise AttributeError(f"{found._get_name()} has no attribute `{part}`")
             found = getattr(found, part)
@@ -555,7 +744,7 @@ class Module:
 
     def get_parameter(self, target) -> Parameter:
         """The parameter at the dotted path ``target``; AttributeError if it is none."""
-        owner, name = self._owner(target)
+        owner, name = _owner(self, target)
         found = getattr(owner, name)
         if not isinstance(found, Parameter):
             raise AttributeError(f"`{name}` is not an nn.Parameter")
@@ -563,18 +752,11 @@ class Module:
 
     def get_buffer(self, target) -> Tensor:
         """The buffer at the dotted path ``target``; AttributeError if it is none."""
-        owner, name = self._owner(target)
+        owner, name = _owner(self, target)
         found = getattr(owner, name)
         if name not in owner._buffers:
             raise AttributeError(f"`{name}` is not a buffer")
         return found
-
-    def _owner(self, target):
-        path, _, name = target.rpartition(".")
-        owner = self.get_submodule(path)
-        if not hasattr(owner, name):
-            raise AttributeError(f"{owner._get_name()} has no attribute `{name}`")
-        return owner, name
 
     # ---------------------------------------------------------------------- enumerating
 
@@ -880,109 +1062,10 @@ class Module:
             plain = False
         if plain:
             return self.forward(*args, **kwargs)
-        return self._call_hooked(args, kwargs)
+        return _call_hooked(self, args, kwargs)
 
     _wrapped_call_impl = __call__
     _call_impl = __call__
-
-    def _call_hooked(self, args, kwargs):
-        done = set()  # ids of the always_call hooks that have run
-        result = None
-        try:
-            args, kwargs = self._run_forward_pre_hooks(args, kwargs)
-            full, plain = self._get_backward_hooks()
-            pre = self._get_backward_pre_hooks()
-            backward = BackwardHook(self, full, pre) if full or pre else None
-            if backward is not None:
-                args = backward.setup_input_hook(args)
-            result = self.forward(*args, **kwargs)
-            for key, hook, with_kwargs, always in self._forward_hook_items():
-                if always:
-                    done.add(key)
-                new = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
-                if new is not None:
-                    result = new
-            if backward is not None:
-                if not isinstance(result, (Tensor, tuple)):
-                    warnings.warn(
-                        "For backward hooks to be called, module output should be a Tensor or a "
-                        f"tuple of Tensors but received {type(result)}",
-                        stacklevel=3,
-                    )
-                else:
-                    result = backward.setup_output_hook(result)
-            if plain:
-                self._hang_plain_backward_hooks(plain, args, result)
-            return result
-        except Exception:
-            for key, hook, with_kwargs, always in self._forward_hook_items():
-                if not always or key in done:
-                    continue
-                try:
-                    new = (
-                        hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
-                    )
-                    if new is not None:
-                        result = new
-                except Exception as e:
-                    warnings.warn(
-                        "module forward hook with ``always_call=True`` raised an exception "
-                        "that was silenced as another error was raised in forward: " + str(e),
-                        stacklevel=3,
-                    )
-            raise
-
-    def _run_forward_pre_hooks(self, args, kwargs):
-        with_kwargs = self._forward_pre_hooks_with_kwargs
-        for key, hook in (*_global_forward_pre_hooks.items(), *self._forward_pre_hooks.items()):
-            if key in with_kwargs:
-                new = hook(self, args, kwargs)
-                if new is None:
-                    continue
-                if not (isinstance(new, tuple) and len(new) == 2):
-                    raise RuntimeError(
-                        "forward pre-hook must return None or a tuple "
-                        f"of (new_args, new_kwargs), but got {new}."
-                    )
-                args, kwargs = new
-            else:
-                new = hook(self, args)
-                if new is not None:
-                    args = new if isinstance(new, tuple) else (new,)
-        return args, kwargs
-
-    def _forward_hook_items(self):
-        """List of (id, hook, with_kwargs, always_call): first those of all modules, then ours."""
-        places = (
-            (
-                _global_forward_hooks,
-                _global_forward_hooks_with_kwargs,
-                _global_forward_hooks_always_called,
-            ),
-            (
-                self._forward_hooks,
-                self._forward_hooks_with_kwargs,
-                self._forward_hooks_always_called,
-            ),
-        )
-        return [
-            (key, hook, key in with_kwargs, key in always)
-            for hooks, with_kwargs, always in places
-            for key, hook in hooks.items()
-        ]
-
-    def _hang_plain_backward_hooks(self, hooks, args, result):
-        var = result
-        while not isinstance(var, Tensor):
-            if isinstance(var, dict):
-                var = next(v for v in var.values() if isinstance(v, Tensor))
-            else:
-                var = var[0]
-        node = var.grad_fn
-        if node is not None:
-            for hook in hooks:
-                node.register_hook(_WrappedHook(hook, self))
-            self._maybe_warn_non_full_backward_hook(args, result, node)
 
     def _get_backward_hooks(self):
         """(full backward hooks, those of the old kind), each a list, hooks of all modules first."""
@@ -1021,11 +1104,9 @@ class Module:
                 "missing some grad_output."
             )
         else:
-            # every input that needs a gradient should be a direct input of the one node
-            direct = {n[0] for n in grad_fn.next_functions}
-            if all(i.grad_fn is None or i.grad_fn in direct for i in inputs) and len(direct) <= len(
-                inputs
-            ):
+            given = {i.grad_fn for i in inputs if i.grad_fn is not None}
+            if given == {n[0] for n in grad_fn.next_functions}:
+                # one node, fed by nothing but the inputs: its gradients are those of the module
                 return
             why = (
                 "Using a non-full backward hook when the forward contains multiple autograd Nodes "
@@ -1080,7 +1161,7 @@ class Module:
         The gradients are those of that node alone; `register_full_backward_hook` is the one that
         gives those of the module. RuntimeError if the module has a full backward hook.
         """
-        self._choose_backward_kind(False)
+        _choose_backward_kind(self, False)
         return _add_hook(self._backward_hooks, hook)
 
     def register_full_backward_hook(self, hook, prepend=False):
@@ -1090,16 +1171,8 @@ class Module:
         other than None takes the place of ``grad_input``. Returns a handle with ``remove()``.
         RuntimeError if the module has a backward hook of the old kind.
         """
-        self._choose_backward_kind(True)
+        _choose_backward_kind(self, True)
         return _add_hook(self._backward_hooks, hook, prepend=prepend)
-
-    def _choose_backward_kind(self, full):
-        if self._is_full_backward_hook is (not full):
-            raise RuntimeError(
-                "Cannot use both regular backward hooks and full backward hooks on a "
-                "single Module. Please use only one of them."
-            )
-        self._is_full_backward_hook = full
 
     # ---------------------------------------------------------------------- state dicts
 
@@ -1249,7 +1322,7 @@ class Module:
         for name, param in members.items():
             key = prefix + name
             if key in state_dict:
-                problem = self._load_member(name, key, param, state_dict[key], assign, swap)
+                problem = _load_member(self, name, key, param, state_dict[key], assign, swap)
                 if problem is not None:
                     error_msgs.append(problem)
             elif strict:
@@ -1268,65 +1341,6 @@ class Module:
             head, dot, _ = key[len(prefix) :].partition(".")
             if head not in (self._modules if dot else members):
                 unexpected_keys.append(key)
-
-    def _load_member(self, name, key, param, given, assign, swap):
-        """Set the member ``param`` from ``given``; a text that says why if that is not possible."""
-        if not isinstance(given, Tensor) and not hasattr(type(given), "__torch_function__"):
-            return (
-                f'While copying the parameter named "{key}", '
-                "expected torch.Tensor or Tensor-like object from checkpoint but "
-                f"received {type(given)}"
-            )
-        if not is_lazy(param):
-            if param.dim() == 0 and given.dim() == 1:
-                # states from before there were 0-dimensional tensors
-                given = given[0]
-            if given.shape != param.shape:
-                return (
-                    f"size mismatch for {key}: copying a param with shape {given.shape} from "
-                    f"checkpoint, the shape in current model is {param.shape}."
-                )
-        if param.is_meta and not given.is_meta and not assign:
-            warnings.warn(
-                f"for {key}: copying from a non-meta parameter in the checkpoint to a meta "
-                "parameter in the current model, which is a no-op. (Did you mean to "
-                "pass `assign=True` to assign items in the state dictionary to their "
-                "corresponding key in the module instead of copying them in place?)",
-                stacklevel=2,
-            )
-        try:
-            with torch.no_grad():
-                if swap:
-                    new = param.module_load(given, assign=assign)
-                    if new is given or new is param:
-                        raise RuntimeError(
-                            f"module_load returned one of self or other, please .detach() the "
-                            "result if returning one of the inputs in module_load"
-                        )
-                    if isinstance(param, Parameter):
-                        if not isinstance(new, Parameter):
-                            new = Parameter(new, requires_grad=param.requires_grad)
-                        else:
-                            new.requires_grad_(param.requires_grad)
-                    _swap(param, new)
-                elif assign:
-                    if isinstance(param, Parameter):
-                        if not isinstance(given, Parameter):
-                            given = Parameter(given, requires_grad=param.requires_grad)
-                        else:
-                            given.requires_grad_(param.requires_grad)
-                    setattr(self, name, given)
-                else:
-                    param.copy_(given)
-        except Exception as ex:
-            action = "swapping" if swap else "copying"
-            return (
-                f'While {action} the parameter named "{key}", '
-                f"whose dimensions in the model are {param.size()} and "
-                f"whose dimensions in the checkpoint are {given.size()}, "
-                f"an exception occurred : {ex.args}."
-            )
-        return None
 
     def load_state_dict(self, state_dict, strict=True, assign=False):
         """Copy parameters and buffers from a dictionary that `state_dict` gave.

@@ -30,15 +30,16 @@ __all__ = [
 _sextuple = _ntuple(6)
 
 
+def _expect(input, without, batched):
+    if input.dim() not in (without, batched):
+        raise ValueError(f"expected {without}D or {batched}D input (got {input.dim()}D input)")
+
+
 class _CircularPadNd(Module):
     __constants__ = ["padding"]
 
     def _check_input_dim(self, input):
         raise NotImplementedError
-
-    def _expect(self, input, without, batched):
-        if input.dim() not in (without, batched):
-            raise ValueError(f"expected {without}D or {batched}D input (got {input.dim()}D input)")
 
     def forward(self, input: Tensor) -> Tensor:
         self._check_input_dim(input)
@@ -56,7 +57,7 @@ class CircularPad1d(_CircularPadNd):
         self.padding = _pair(padding)
 
     def _check_input_dim(self, input):
-        self._expect(input, 2, 3)
+        _expect(input, 2, 3)
 
 
 class CircularPad2d(_CircularPadNd):
@@ -67,7 +68,7 @@ class CircularPad2d(_CircularPadNd):
         self.padding = _quadruple(padding)
 
     def _check_input_dim(self, input):
-        self._expect(input, 3, 4)
+        _expect(input, 3, 4)
 
 
 class CircularPad3d(_CircularPadNd):
@@ -78,7 +79,7 @@ class CircularPad3d(_CircularPadNd):
         self.padding = _sextuple(padding)
 
     def _check_input_dim(self, input):
-        self._expect(input, 4, 5)
+        _expect(input, 4, 5)
 
 
 class _ConstantPadNd(Module):

@@ -119,11 +119,6 @@ class _MaxUnpoolNd(Module):
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
-    def _configure(self, ntuple, kernel_size, stride, padding):
-        self.kernel_size = ntuple(kernel_size)
-        self.stride = ntuple(stride if stride is not None else kernel_size)
-        self.padding = ntuple(padding)
-
 
 class MaxUnpool1d(_MaxUnpoolNd):
     """Puts the values of `MaxPool1d` back at their indices, with zeros elsewhere.
@@ -133,7 +128,9 @@ class MaxUnpool1d(_MaxUnpoolNd):
 
     def __init__(self, kernel_size, stride=None, padding=0) -> None:
         super().__init__()
-        self._configure(_single, kernel_size, stride, padding)
+        self.kernel_size = _single(kernel_size)
+        self.stride = _single(stride if stride is not None else kernel_size)
+        self.padding = _single(padding)
 
     def forward(self, input: Tensor, indices: Tensor, output_size: list[int] | None = None):
         return F.max_unpool1d(
@@ -149,7 +146,9 @@ class MaxUnpool2d(_MaxUnpoolNd):
 
     def __init__(self, kernel_size, stride=None, padding=0) -> None:
         super().__init__()
-        self._configure(_pair, kernel_size, stride, padding)
+        self.kernel_size = _pair(kernel_size)
+        self.stride = _pair(stride if stride is not None else kernel_size)
+        self.padding = _pair(padding)
 
     def forward(self, input: Tensor, indices: Tensor, output_size: list[int] | None = None):
         return F.max_unpool2d(
@@ -165,7 +164,9 @@ class MaxUnpool3d(_MaxUnpoolNd):
 
     def __init__(self, kernel_size, stride=None, padding=0) -> None:
         super().__init__()
-        self._configure(_triple, kernel_size, stride, padding)
+        self.kernel_size = _triple(kernel_size)
+        self.stride = _triple(stride if stride is not None else kernel_size)
+        self.padding = _triple(padding)
 
     def forward(self, input: Tensor, indices: Tensor, output_size: list[int] | None = None):
         return F.max_unpool3d(
@@ -311,27 +312,22 @@ class AvgPool3d(_AvgPoolNd):
             self.__dict__.setdefault(name, value)
 
 
-class _FractionalMaxPoolNd(Module):
-    __constants__ = ["kernel_size", "return_indices", "output_size", "output_ratio"]
-
-    def _configure(
-        self, ntuple, n, kernel_size, output_size, output_ratio, return_indices, _random_samples
-    ):
-        self.kernel_size = ntuple(kernel_size)
-        self.return_indices = return_indices
-        self.register_buffer("_random_samples", _random_samples)
-        self.output_size = None if output_size is None else ntuple(output_size)
-        self.output_ratio = None if output_ratio is None else ntuple(output_ratio)
-        name = f"FractionalMaxPool{n}d"
-        if output_size is None and output_ratio is None:
-            raise ValueError(f"{name} requires specifying either an output size, or a pooling ratio")
-        if output_size is not None and output_ratio is not None:
-            raise ValueError("only one of output_size and output_ratio may be specified")
-        if self.output_ratio is not None and not all(0 < r < 1 for r in self.output_ratio):
-            raise ValueError(f"output_ratio must be between 0 and 1 (got {output_ratio})")
+def _configure_fractional(layer, ntuple, kernel_size, output_size, output_ratio, samples):
+    layer.kernel_size = ntuple(kernel_size)
+    layer.register_buffer("_random_samples", samples)
+    layer.output_size = None if output_size is None else ntuple(output_size)
+    layer.output_ratio = None if output_ratio is None else ntuple(output_ratio)
+    if output_size is None and output_ratio is None:
+        raise ValueError(
+            f"{type(layer).__name__} requires specifying either an output size, or a pooling ratio"
+        )
+    if output_size is not None and output_ratio is not None:
+        raise ValueError("only one of output_size and output_ratio may be specified")
+    if layer.output_ratio is not None and not all(0 < r < 1 for r in layer.output_ratio):
+        raise ValueError(f"output_ratio must be between 0 and 1 (got {output_ratio})")
 
 
-class FractionalMaxPool2d(_FractionalMaxPoolNd):
+class FractionalMaxPool2d(Module):
     """Maximum over windows at random places of (N, C, H, W). Graham, 2014.
 
     Args:
@@ -340,6 +336,8 @@ class FractionalMaxPool2d(_FractionalMaxPoolNd):
         return_indices: return (values, indices).
         _random_samples: (N, C, 2) numbers in [0, 1) that fix the places.
     """
+
+    __constants__ = ["kernel_size", "return_indices", "output_size", "output_ratio"]
 
     def __init__(
         self,
@@ -350,8 +348,9 @@ class FractionalMaxPool2d(_FractionalMaxPoolNd):
         _random_samples=None,
     ) -> None:
         super().__init__()
-        self._configure(
-            _pair, 2, kernel_size, output_size, output_ratio, return_indices, _random_samples
+        self.return_indices = return_indices
+        _configure_fractional(
+            self, _pair, kernel_size, output_size, output_ratio, _random_samples
         )
 
     def forward(self, input: Tensor):
@@ -365,8 +364,10 @@ class FractionalMaxPool2d(_FractionalMaxPoolNd):
         )
 
 
-class FractionalMaxPool3d(_FractionalMaxPoolNd):
+class FractionalMaxPool3d(Module):
     """Maximum over windows at random places of (N, C, D, H, W); see `FractionalMaxPool2d`."""
+
+    __constants__ = ["kernel_size", "return_indices", "output_size", "output_ratio"]
 
     def __init__(
         self,
@@ -377,8 +378,9 @@ class FractionalMaxPool3d(_FractionalMaxPoolNd):
         _random_samples=None,
     ) -> None:
         super().__init__()
-        self._configure(
-            _triple, 3, kernel_size, output_size, output_ratio, return_indices, _random_samples
+        self.return_indices = return_indices
+        _configure_fractional(
+            self, _triple, kernel_size, output_size, output_ratio, _random_samples
         )
 
     def forward(self, input: Tensor):

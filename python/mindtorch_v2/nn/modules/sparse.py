@@ -27,19 +27,6 @@ def _wrap_padding_idx(padding_idx, num_embeddings, complaint):
 class _Table(Module):
     """What the two layers share: a weight whose row ``padding_idx`` starts as zeros."""
 
-    def _make_weight(self, weight, freeze, device, dtype):
-        shape = [self.num_embeddings, self.embedding_dim]
-        if weight is None:
-            empty = torch.empty(shape, device=device, dtype=dtype)
-            self.weight = Parameter(empty, requires_grad=not freeze)
-            self.reset_parameters()
-            return
-        if list(weight.shape) != shape:
-            raise AssertionError(
-                "Shape of weight does not match num_embeddings and embedding_dim"
-            )
-        self.weight = Parameter(weight, requires_grad=not freeze)
-
     def reset_parameters(self) -> None:
         """Draw the weight anew, from the standard normal distribution."""
         init.normal_(self.weight)
@@ -49,6 +36,18 @@ class _Table(Module):
         if self.padding_idx is not None:
             with torch.no_grad():
                 self.weight[self.padding_idx].fill_(0)
+
+
+def _make_weight(layer, weight, freeze, device, dtype):
+    shape = [layer.num_embeddings, layer.embedding_dim]
+    if weight is None:
+        empty = torch.empty(shape, device=device, dtype=dtype)
+        layer.weight = Parameter(empty, requires_grad=not freeze)
+        layer.reset_parameters()
+        return
+    if list(weight.shape) != shape:
+        raise AssertionError("Shape of weight does not match num_embeddings and embedding_dim")
+    layer.weight = Parameter(weight, requires_grad=not freeze)
 
 
 class Embedding(_Table):
@@ -107,7 +106,7 @@ class Embedding(_Table):
         self.max_norm = max_norm
         self.norm_type = norm_type
         self.scale_grad_by_freq = scale_grad_by_freq
-        self._make_weight(_weight, _freeze, device, dtype)
+        _make_weight(self, _weight, _freeze, device, dtype)
         self.sparse = sparse
 
     def forward(self, input: Tensor) -> Tensor:
@@ -222,7 +221,7 @@ class EmbeddingBag(_Table):
         self.padding_idx = _wrap_padding_idx(
             padding_idx, num_embeddings, "padding_idx must be within num_embeddings"
         )
-        self._make_weight(_weight, False, device, dtype)
+        _make_weight(self, _weight, False, device, dtype)
         self.mode = mode
         self.sparse = sparse
         self.include_last_offset = include_last_offset
