@@ -9,10 +9,9 @@
  *
  * The stack is one array; MARK remembers its height (`fence`), below which nothing is popped until
  * the mark is. The memo is indexed by the numbers picklers count up from 0. */
-#include "python/serialize.h"
+#include "python/unpickle.h"
 
-#include "base/base.h"
-#include "base/error.h"
+#include "python/python.h"
 #include "serialize/pickle.h"
 
 #include <stdlib.h>
@@ -652,7 +651,7 @@ pickle_length(PyObject *Py_UNUSED(module), PyObject *args)
         return NULL;
     int64_t length = mt_pickle_length(data, n);
     PyBuffer_Release(&view);
-    return length < 0 ? mtpy_serialize_error() : PyLong_FromLongLong(length);
+    return length < 0 ? mtpy_raise() : PyLong_FromLongLong(length);
 }
 
 static int
@@ -662,7 +661,7 @@ add_global(void *list, const char *module, size_t module_len, const char *name, 
                                    (Py_ssize_t)name_len);
     int rc = pair ? PyList_Append(list, pair) : -1;
     Py_XDECREF(pair);
-    return rc ? mt_fail(MT_HOST, "a Python call failed") : 0;
+    return rc ? mtpy_keep_exception() : 0;
 }
 
 static PyObject *
@@ -679,7 +678,7 @@ pickle_globals(PyObject *Py_UNUSED(module), PyObject *args)
     out = PyList_New(0);
     if (out && mt_pickle_globals(data, n, add_global, out)) {
         Py_CLEAR(out);
-        mtpy_serialize_error();
+        mtpy_raise();
     }
     PyBuffer_Release(&view);
     return out;
@@ -699,7 +698,7 @@ pickle_rename(PyObject *Py_UNUSED(module), PyObject *args)
     uint8_t *renamed = mt_pickle_rename(data, n, from, to, &out_n);
     PyBuffer_Release(&view);
     if (!renamed)
-        return mtpy_serialize_error();
+        return mtpy_raise();
     out = PyBytes_FromStringAndSize((char *)renamed, (Py_ssize_t)out_n);
     free(renamed);
     return out;

@@ -7,47 +7,16 @@
  * nbytes(). Long transfers that need no Python run without the interpreter lock; meanwhile, and
  * while a callback runs, the object is `busy` and refuses other calls. */
 #define _GNU_SOURCE /* fallocate */
-#include "python/serialize.h"
-
-#include "base/error.h"
 #include "serialize/zip.h"
+#include "python/python.h"
+#include "python/unpickle.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <structmember.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define RELEASE_LOCK_SIZE (1u << 20)
-
-PyObject *
-mtpy_serialize_error(void)
-{
-    const char *message;
-    mt_error_kind kind = mt_error(&message);
-    PyObject *type = kind == MT_VALUE    ? PyExc_ValueError
-                     : kind == MT_TYPE   ? PyExc_TypeError
-                     : kind == MT_EOF    ? PyExc_EOFError
-                     : kind == MT_OS     ? PyExc_OSError
-                     : kind == MT_MEMORY ? PyExc_MemoryError
-                                         : PyExc_RuntimeError;
-    if (kind == MT_HOST && PyErr_Occurred()) {
-        mt_error_clear();
-        return NULL;
-    }
-    PyObject *text = PyUnicode_DecodeUTF8(message, (Py_ssize_t)strlen(message), "replace");
-    if (text)
-        PyErr_SetObject(type, text);
-    Py_XDECREF(text);
-    mt_error_clear();
-    return NULL;
-}
-
-static int
-host_failed(void)
-{
-    return mt_fail(MT_HOST, "a Python callback failed");
-}
 
 static int
 refuse_busy(bool busy, const char *what)
@@ -167,7 +136,7 @@ write_to_object(void *ctx, const void *data, size_t n)
         PyObject *result = view ? PyObject_CallOneArg(((writer *)ctx)->write, view) : NULL;
         if ((view && end_view_take(view)) || !result) {
             Py_XDECREF(result);
-            return host_failed();
+            return mtpy_keep_exception();
         }
         Py_ssize_t taken = PyLong_Check(result) ? PyLong_AsSsize_t(result) : -1;
         Py_DECREF(result);
@@ -266,7 +235,7 @@ writer_init(PyObject *op, PyObject *args, PyObject *kwargs)
                                   self->write ? write_to_object : mt_zip_write_fd,
                                   self->write ? (void *)self : (void *)&self->fd);
     if (!self->zip) {
-        mtpy_serialize_error();
+        mtpy_raise();
         goto done;
     }
     rc = 0;
@@ -356,7 +325,7 @@ writer_write_record(PyObject *op, PyObject *args)
         rc = write_member(self, name, r.data, (uint64_t)size, false);
         self->busy = false;
         if (rc)
-            mtpy_serialize_error();
+            mtpy_raise();
     }
     region_close(&r);
     return rc ? NULL : Py_NewRef(Py_None);
@@ -375,7 +344,7 @@ writer_write_record_metadata(PyObject *op, PyObject *args)
     self->busy = true;
     int rc = write_member(self, name, NULL, (uint64_t)size, true);
     self->busy = false;
-    return rc ? mtpy_serialize_error() : Py_NewRef(Py_None);
+    return rc ? mtpy_raise() : Py_NewRef(Py_None);
 }
 
 /* File systems place a file faster when they know its size beforehand (here 30 ms for 128 MB
@@ -425,7 +394,7 @@ writer_write_end_of_file(PyObject *op, PyObject *Py_UNUSED(ignored))
             rc = mt_fail(MT_RUNTIME, "PytorchStreamWriter failed writing file: %s",
                          strerror(errno));
     }
-    return rc ? mtpy_serialize_error() : Py_NewRef(Py_None);
+    return rc ? mtpy_raise() : Py_NewRef(Py_None);
 }
 
 static PyObject *
@@ -571,7 +540,7 @@ read_from_object(void *ctx, uint64_t offset, void *dst, size_t n)
 done:
     Py_XDECREF(got);
     Py_XDECREF(moved);
-    return rc ? host_failed() : 0;
+    return rc ? mtpy_keep_exception() : 0;
 }
 
 static int
@@ -752,7 +721,7 @@ reader_init(PyObject *op, PyObject *args, PyObject *kwargs)
     self->zip = mt_zip_reader_new(&source);
     self->busy = false;
     if (!self->zip) {
-        mtpy_serialize_error();
+        mtpy_raise();
         reader_close(self);
         return -1;
     }
@@ -832,7 +801,7 @@ read_stored(reader *self, const mt_zip_member *m, void *dst)
     if (lock)
         PyEval_RestoreThread(lock);
     if (rc)
-        mtpy_serialize_error();
+        mtpy_raise();
     return rc;
 }
 
@@ -862,7 +831,7 @@ inflate(reader *self, const mt_zip_member *m)
         bad_member(m, "decompression failed");
     } else if (self->check_crc && mt_zip_check(self->zip, m, PyBytes_AS_STRING(out))) {
         Py_CLEAR(out);
-        mtpy_serialize_error();
+        mtpy_raise();
     }
 done:
     Py_XDECREF(packed);
@@ -952,7 +921,7 @@ reader_get_record_offset(PyObject *op, PyObject *name)
     self->busy = true;
     int rc = mt_zip_payload_offset(self->zip, m, &offset);
     self->busy = false;
-    return rc ? mtpy_serialize_error() : PyLong_FromUnsignedLongLong(offset);
+    return rc ? mtpy_raise() : PyLong_FromUnsignedLongLong(offset);
 }
 
 static PyObject *
@@ -1058,5 +1027,5 @@ mtpy_add_zip(PyObject *module)
         if (rc)
             return -1;
     }
-    return 0;
+    return mtpy_add_unpickle(module);
 }
