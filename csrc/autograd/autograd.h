@@ -142,7 +142,7 @@ typedef struct mt_grad_meta {
     mt_tensor *tangent;    /* forward mode */
     mt_value *replay_args; /* views that as_strided cannot express: how to make them again */
     const mt_op *replay_op;
-    int64_t host_lock;     /* reserved */
+    bool busy;             /* a thread is storing into grad */
 } mt_grad_meta;
 
 mt_grad_meta *mt_grad_meta_of(mt_tensor *self); /* made on demand; NULL with the error set */

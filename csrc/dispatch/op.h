@@ -8,6 +8,7 @@
 
 #include "base/thread.h"
 #include "dispatch/value.h"
+#include "profiler/profiler.h"
 
 typedef struct mt_op mt_op;
 typedef struct mt_call mt_call;
@@ -55,8 +56,15 @@ enum {                       /* mt_op.flags */
     MT_OP_SAME_DTYPE_OUT = 1 << 13, /* out= must have the exact dtype, no cast */
     MT_OP_NONDETERMINISTIC = 1 << 14,
     MT_OP_CUSTOM = 1 << 15,    /* defined at run time */
-    MT_OP_ALL_INPUTS_CONTIGUOUS = 1 << 16, /* impl gets contiguous tensors */
+    MT_OP_OWN_TABLE = 1 << 16, /* the handler table was changed at run time */
 };
+
+/* How vmap runs an operator (mt_op.batch_rule). */
+typedef enum mt_batch_rule {
+    MT_BATCH_FALLBACK,  /* loop over the batch, results stacked */
+    MT_BATCH_POINTWISE, /* batch dimensions in front, operands aligned, one call */
+    MT_BATCH_UNARY,     /* one tensor whose dimensions the operator treats alike */
+} mt_batch_rule;
 
 struct mt_derivative;
 
@@ -92,7 +100,9 @@ struct mt_call {
     mt_keys keys;   /* what is left to dispatch on */
     mt_value *args; /* borrowed */
     mt_value *rets; /* new references, owned by the caller after success; NONE before */
-    void *mark;     /* the profiler's, for the kernel slice */
+    uint8_t dtype;        /* compute dtype that meta chose, for impl */
+    uint32_t temporaries; /* outputs whose ret is a temporary, copied to the given tensor after impl */
+    mt_prof_mark mark;    /* the profiler's, for the kernel slice */
 };
 
 /* ---- calling ------------------------------------------------------------------------------ */
@@ -109,6 +119,11 @@ mt_redispatch_below(mt_call *call, int functionality)
     call->keys = mt_keys_below(call->keys, functionality);
     return mt_redispatch(call);
 }
+
+/* Runs the operator with exactly these keys (op.redispatch). */
+int mt_dispatch_keys(const mt_op *op, mt_keys keys, mt_value *args, mt_value *rets);
+/* OR of the keys of the tensors among the arguments; those of the device for factories. */
+mt_keys mt_collect_keys(const mt_op *op, const mt_value *args);
 
 /* Releases what rets hold (after an error in a later step). */
 void mt_release_rets(const mt_op *op, mt_value *rets);
@@ -131,6 +146,21 @@ mt_restore_keys(mt_thread *thread, mt_key_guard saved)
 
 /* ---- outputs of structured operators ------------------------------------------------------ */
 
+/* Functionalities that an operator with these flags answers to; the others fall through. */
+#define MT_OP_KEYS(flags, cast)                                                                    \
+    (MT_BACKEND_MASK | MT_KEY_BIT(Dense) | MT_KEY_BIT(Quantized) | MT_KEY_BIT(MkldnnCPU) |         \
+     MT_KEY_BIT(Sparse) | MT_KEY_BIT(SparseCsr) | MT_KEY_BIT(NestedTensor) | MT_KEY_BIT(Python) |  \
+     MT_AUTOGRAD_KEYS | MT_KEY_BIT(FuncTorchBatched) | MT_KEY_BIT(FuncTorchGradWrapper) |          \
+     MT_KEY_BIT(PythonDispatcher) |                                                                \
+     ((flags) & (MT_OP_COMPOSITE | MT_OP_CONJ_OK | MT_OP_VIEW | MT_OP_MULTI_VIEW)                  \
+          ? 0                                                                                      \
+          : MT_KEY_BIT(Conjugate) | MT_KEY_BIT(Negative)) |                                        \
+     (((flags) & (MT_OP_INPLACE | MT_OP_OUT | MT_OP_VIEW | MT_OP_MULTI_VIEW)) &&                   \
+              !((flags) & MT_OP_COMPOSITE)                                                         \
+          ? MT_KEY_BIT(ADInplaceOrView)                                                            \
+          : 0) |                                                                                   \
+     ((cast) ? MT_KEY_BIT(AutocastCPU) : 0))
+
 /* Called by meta: output `i` has this geometry. Functional call: makes the tensor (strides NULL:
  * contiguous). out=: resizes (with PyTorch's warning) and checks dtype and device. In-place: checks that shape and dtype
  * fit. Where the given tensor cannot be written directly (other dtype, overlap with an input,
@@ -151,9 +181,9 @@ int mt_resize(mt_tensor *self, int ndim, const int64_t *sizes, const int64_t *st
 
 /* ---- the registry ------------------------------------------------------------------------- */
 
-/* Records made by the generator, in table order. */
-extern mt_op mt_ops[];
-extern const int mt_num_ops;
+
+
+
 /* "aten::add", "Tensor" -> record or NULL (no error). */
 mt_op *mt_find_op(const char *name, const char *overload);
 /* Handler tables shared by the records of one kind. */

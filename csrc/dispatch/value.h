@@ -60,6 +60,14 @@ MT_INLINE mt_value mt_v_ints(const int64_t *is, int64_t n)
 {
     return (mt_value){.tag = MT_V_INTS, .len = (uint32_t)n, .u.is = is};
 }
+MT_INLINE mt_value mt_v_bools(const int64_t *is, int64_t n)
+{
+    return (mt_value){.tag = MT_V_BOOLS, .len = (uint32_t)n, .u.is = is};
+}
+MT_INLINE mt_value mt_v_scalars(const mt_value *vs, int64_t n)
+{
+    return (mt_value){.tag = MT_V_SCALARS, .len = (uint32_t)n, .u.vs = vs};
+}
 MT_INLINE mt_value mt_v_floats(const double *fs, int64_t n)
 {
     return (mt_value){.tag = MT_V_FLOATS, .len = (uint32_t)n, .u.fs = fs};
@@ -91,6 +99,11 @@ MT_INLINE mt_value mt_v_layout(int64_t layout)
 MT_INLINE mt_value mt_v_pointer(mt_tag tag, void *p)
 {
     return (mt_value){.tag = p ? tag : MT_V_NONE, .u.p = p};
+}
+
+MT_INLINE mt_tensor *mt_v_tensor_or_null(mt_value v)
+{
+    return v.tag == MT_V_TENSOR ? v.u.t : NULL;
 }
 
 /* Reading optional arguments. */
@@ -127,6 +140,16 @@ void mt_list_free(mt_list *list);
  * strings are copied to the heap, tensors and host objects kept. */
 int mt_value_copy(mt_value *out, mt_value in);
 void mt_value_clear(mt_value *value);
+
+/* Arithmetic on numbers, with Python's promotion; `room` holds a complex result. */
+mt_scalar mt_scalar_neg(mt_scalar a, double room[2]);
+mt_scalar mt_scalar_conj(mt_scalar a, double room[2]);
+mt_scalar mt_scalar_log(mt_scalar a, double room[2]);
+mt_scalar mt_scalar_add(mt_scalar a, mt_scalar b, double room[2]);
+mt_scalar mt_scalar_sub(mt_scalar a, mt_scalar b, double room[2]);
+mt_scalar mt_scalar_mul(mt_scalar a, mt_scalar b, double room[2]);
+mt_scalar mt_scalar_div(mt_scalar a, mt_scalar b, double room[2]);
+mt_scalar mt_scalar_pow(mt_scalar a, mt_scalar b, double room[2]);
 
 /* 0-dim wrapped tensor of a number (dtype: bool, int64, default float or complex). */
 mt_tensor *mt_wrap_scalar(mt_scalar s);

@@ -361,6 +361,8 @@ class Derivative:
                 low.env[a.name] = Val(_val_type(a), ct.unbox(a, f"call->args[{i}]"))
         for n, i in self.result_names().items():
             low.env[n] = Val("Tensor", [f"call->rets[{i}].u.t"])
+        for a in s.args:
+            low.env.setdefault(f"{a.name}_t", Val("None", ["NULL"]))
         for k, n in enumerate(self.inputs):
             low.env[f"want.{n}"] = Val("bool", ["true"])
             if not s.args[s.index(n)].is_list:
@@ -591,7 +593,7 @@ def record(e: Entry, has_deriv: bool) -> str:
             f"        .args = args_{e.ident}, .nargs = {len(s.args)}, .nrets = {len(s.returns)}, .nouts = {len(s.outs)},\n"
             f"        .tensor_args = {len(tensors)}, .tensor_mask = {sum(1 << i for i in tensors)}u, .list_mask = {sum(1 << i for i in lists)}u,\n"
             f"        .flags = {' | '.join(op_flags(e))}, .list_rets = {list_rets}, .nontensor_rets = {nontensor},\n"
-            f"        .key_mask = MT_OP_KEYS({' | '.join(op_flags(e))}), .meta = {meta}, .impl = {impl}, .table = {table},\n"
+            f"        .key_mask = MT_OP_KEYS({' | '.join(op_flags(e))}, {cast}), .meta = {meta}, .impl = {impl}, .table = {table},\n"
             f"        .spec = {f'&pw_{e.ident}' if e.family == 'pointwise' else 'NULL'}, .derivative = {f'&deriv_{e.ident}' if has_deriv else 'NULL'},\n"
             f"        .ret_names = {rn}, .cast_policy = {cast}, .batch_rule = {batch},\n    }},")
 

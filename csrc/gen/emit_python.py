@@ -219,7 +219,7 @@ def emit_signatures(entries: list[Entry]) -> str:
                         if p.index >= 0 and p.arg.default is not None:
                             dflt = f", .fallback = {ct.default_value(p.arg)}"
                     kind = "TENSOR" if p.index == -2 and p.out_count == 1 else "TENSORS" if p.index == -2 else p.arg.kind
-                    prows.append(f'    {{"{p.name}", MT_A_{kind}, {" | ".join(flags)}, {p.arg.size}, {p.index}{dflt}}},')
+                    prows.append(f'    {{"{p.name}", MT_A_{kind}, {" | ".join(flags)}, {p.arg.size}, {p.index}{dflt or ", {0}"}}},')
                 if prows:
                     defs.append(f"static const mtpy_param p_{base}_{j}[] = {{\n" + "\n".join(prows) + "\n};")
                 npos = sum(not p.kwonly for p in s.params)

@@ -329,6 +329,12 @@ class Lowering:
     def x_BinOp(self, node: ast.BinOp) -> Val:
         a, b = self.expr(node.left), self.expr(node.right)
         kind = type(node.op)
+        if "None" in (a.type, b.type):  # a tangent that is zero
+            if kind is ast.Add:
+                return b if a.type == "None" else a
+            if kind is ast.Sub:
+                return a if b.type == "None" else self.call_op("neg", [b], {}, node)
+            return Val("None", ["NULL"])
         if a.type in _NUMBERS and b.type in _NUMBERS:
             if kind is ast.Pow:
                 return Val("float", [f"pow((double)({a.code[0]}), (double)({b.code[0]}))"])

@@ -341,6 +341,8 @@ mt_version_unref(mt_version *version)
 mt_version *
 mt_version_share(mt_tensor *self)
 {
+    while (!self->version && self->base)
+        self = self->base;
     if (!self->version) {
         mt_version *v = malloc(sizeof *v);
         if (!v)

@@ -166,15 +166,20 @@ int mt_check_no_overlap(const mt_tensor *a, const mt_tensor *b);
 
 /* ---- versions ----------------------------------------------------------------------------- */
 
+/* A view counts with its base; nothing is allocated for that. */
 MT_INLINE uint32_t
 mt_tensor_version(const mt_tensor *self)
 {
+    while (!self->version && self->base)
+        self = self->base;
     return self->version ? self->version->count : self->own_version;
 }
 
 MT_INLINE void
 mt_bump_version(mt_tensor *self)
 {
+    while (!self->version && self->base)
+        self = self->base;
     if (self->version)
         self->version->count++;
     else

@@ -1,0 +1,197 @@
+/* Saved values: what a node keeps of a forward call, and how a formula gets it back.
+ *
+ * Note: saved tensors and versions. An input is saved as it is, with the version its counter
+ * showed; an output as an alias without history that shares the counter, since node -> output ->
+ * node would be a cycle. Unpacking compares versions: a difference means that somebody wrote in
+ * place to what the formula needs. */
+#include <stdlib.h>
+
+#include "autograd/formulas.h"
+#include "base/error.h"
+
+int (*mt_saved_pack)(mt_saved *slot, mt_tensor *tensor);
+mt_tensor *(*mt_saved_unpack)(mt_saved *slot);
+
+int
+mt_save_tensor(mt_saved *slot, mt_tensor *tensor, bool is_output)
+{
+    slot->value.tag = MT_V_NONE;
+    slot->tensor = NULL;
+    slot->counter = NULL;
+    slot->packed = slot->unpack = NULL;
+    if (!tensor) {
+        slot->kind = MT_SAVED_NONE;
+        return 0;
+    }
+    slot->kind = is_output ? MT_SAVED_OUTPUT : MT_SAVED_INPUT;
+    slot->version = mt_tensor_version(tensor);
+    slot->output_nr = tensor->output_nr;
+    slot->is_leaf = tensor->grad_fn == NULL && !is_output;
+    slot->requires_grad = mt_requires_grad(tensor) || is_output;
+    slot->was_view = false;
+    if (MT_UNLIKELY(mt_saved_pack != NULL))
+        return mt_saved_pack(slot, tensor);
+    if (MT_UNLIKELY(tensor->flags & MT_T_INFERENCE) && !mt_this_thread()->inference_mode)
+        return mt_fail(MT_RUNTIME,
+                       "Inference tensors cannot be saved for backward. Please do not use Tensors "
+                       "created in inference mode in computation tracked by autograd. To work "
+                       "around this, you can make a clone to get a normal tensor and use it in "
+                       "autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`.");
+    if (!is_output) {
+        slot->tensor = mt_keep(tensor);
+        return 0;
+    }
+    if (!(slot->tensor = mt_alias_same(tensor)))
+        return -1;
+    if (!(slot->counter = mt_version_share(tensor)))
+        return -1;
+    return 0;
+}
+
+void
+mt_saved_clear(mt_saved *slot)
+{
+    uint8_t kind = slot->kind;
+    slot->kind = MT_SAVED_NONE;
+    if (kind == MT_SAVED_NONE)
+        return;
+    if (kind == MT_SAVED_VALUE) {
+        mt_value_clear(&slot->value);
+        return;
+    }
+    if (kind == MT_SAVED_LIST) {
+        mt_saved *items = slot->value.u.p;
+        for (uint32_t i = 0; i < slot->value.len; i++)
+            mt_saved_clear(&items[i]);
+        free(items);
+        slot->value.tag = MT_V_NONE;
+        return;
+    }
+    mt_tensor *t = slot->tensor;
+    slot->tensor = NULL;
+    if (t)
+        mt_release(t);
+    if (slot->counter) {
+        mt_version_unref(slot->counter);
+        slot->counter = NULL;
+    }
+    if (slot->packed) {
+        mt_the_host.ref_release(slot->packed);
+        slot->packed = NULL;
+    }
+    if (slot->unpack) {
+        mt_the_host.ref_release(slot->unpack);
+        slot->unpack = NULL;
+    }
+}
+
+int
+mt_saved_released(const mt_node *node)
+{
+    (void)node;
+    return mt_fail(
+        MT_RUNTIME,
+        "Trying to backward through the graph a second time (or directly access saved tensors after "
+        "they have already been freed). Saved intermediate values of the graph are freed when you "
+        "call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward "
+        "through the graph a second time or if you need to access saved tensors after calling "
+        "backward.");
+}
+
+static MT_NOINLINE int
+wrong_version(const mt_node *node, const mt_saved *slot, uint32_t now)
+{
+    const mt_tensor *t = slot->tensor;
+    const char *hint =
+        mt_anomaly_mode
+            ? "Hint: the backtrace further above shows the operation that failed to compute its "
+              "gradient. The variable in question was changed in there or anywhere later. Good "
+              "luck!"
+            : "Hint: enable anomaly detection to find the operation that failed to compute its "
+              "gradient, with torch.autograd.set_detect_anomaly(True).";
+    const char *what = slot->kind == MT_SAVED_OUTPUT ? node->name
+                       : t->grad_fn                  ? t->grad_fn->name
+                                                     : NULL;
+    const char *output =
+        what ? mt_str(", which is output %u of %s,", slot->output_nr, what) : "";
+    return mt_fail(MT_RUNTIME,
+                   "one of the variables needed for gradient computation has been modified by an "
+                   "inplace operation: [torch.%sTensor %s]%s is at version %u; expected version %u "
+                   "instead. %s",
+                   mt_is_meta(t) ? "" : mt_dtypes[t->dtype].scalar_name, mt_shape_str(t), output,
+                   now, slot->version, hint);
+}
+
+static mt_tensor *
+unpack(mt_node *node, mt_saved *slot)
+{
+    if (slot->unpack)
+        return mt_saved_unpack(slot);
+    mt_tensor *t = slot->tensor;
+    uint32_t now = slot->counter ? slot->counter->count : mt_tensor_version(t);
+    if (MT_UNLIKELY(now != slot->version)) {
+        wrong_version(node, slot, now);
+        return NULL;
+    }
+    if (slot->kind == MT_SAVED_INPUT)
+        return mt_keep(t);
+    /* an output gets its history back, so that double backward finds it */
+    mt_tensor *fresh = mt_alias_same(t);
+    if (!fresh)
+        return NULL;
+    fresh->grad_fn = mt_keep(node);
+    fresh->output_nr = slot->output_nr;
+    fresh->flags |= MT_T_REQUIRES_GRAD;
+    fresh->version = slot->counter;
+    slot->counter->refcount++;
+    mt_the_host.object_track(&fresh->head);
+    return fresh;
+}
+
+int
+mt_unpack_to(mt_node *node, uint32_t k, mt_tensor **slot)
+{
+    if (MT_UNLIKELY(node->released))
+        return mt_saved_released(node);
+    mt_saved *s = &node->saved[k];
+    if (s->kind == MT_SAVED_NONE) {
+        *slot = NULL;
+        return 0;
+    }
+    *slot = unpack(node, s);
+    return *slot ? 0 : -1;
+}
+
+mt_tensor *
+mt_unpack(mt_node *node, uint32_t slot)
+{
+    mt_tensor *t = NULL;
+    return mt_unpack_to(node, slot, &t) < 0 ? NULL : t;
+}
+
+int
+mt_unpack_list(mt_node *node, uint32_t k, mt_list *list)
+{
+    if (MT_UNLIKELY(node->released))
+        return mt_saved_released(node);
+    mt_saved *s = &node->saved[k];
+    if (s->kind == MT_SAVED_NONE) {
+        *list = (mt_list){NULL, 0};
+        return 0;
+    }
+    mt_saved *items = s->value.u.p;
+    *list = mt_list_new(s->value.len);
+    if (!list->items)
+        return -1;
+    for (uint32_t i = 0; i < s->value.len; i++)
+        if (items[i].kind != MT_SAVED_NONE && !(list->items[i] = unpack(node, &items[i])))
+            return -1;
+    return 0;
+}
+
+void
+mt_grads_from_list(mt_tensor **out, mt_tensor *const *items, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        out[i] = mt_xkeep(items[i]);
+}
