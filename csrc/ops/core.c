@@ -288,3 +288,10 @@ op__neg_materialize(mt_tensor *self)
 {
     return materialise(self, MT_KEY_BIT(Negative), aten_neg);
 }
+
+mt_tensor *
+op_ones_like(mt_tensor *self, mt_dtype dtype, int64_t layout, mt_device device,
+             mt_value pin_memory, mt_memory_format format)
+{
+    return filled(op_empty_like(self, dtype, layout, device, pin_memory, format), mt_v_int(1));
+}

@@ -141,9 +141,15 @@ type_of(const char *name)
                            {Py_tp_traverse, mtpy_node_traverse},
                            {Py_tp_clear, mtpy_node_clear},
                            {0, NULL}};
-    PyType_Spec spec = {name, sizeof(mt_node), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, slots};
+    char full[160];
+    snprintf(full, sizeof full, "torch.autograd.graph.%s", name);
+    PyType_Spec spec = {full, sizeof(mt_node), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, slots};
     type = bases ? PyType_FromSpecWithBases(&spec, bases) : NULL;
     Py_XDECREF(bases);
+    PyObject *module = type ? PyUnicode_FromString("torch.autograd.graph") : NULL;
+    if (module && PyDict_SetItemString(((PyTypeObject *)type)->tp_dict, "__module__", module) < 0)
+        Py_CLEAR(type);
+    Py_XDECREF(module);
     if (!type)
         return NULL;
     PyDict_SetItemString(types, name, type);

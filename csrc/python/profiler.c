@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <structmember.h>
 #include <unistd.h>
 
 static PyTypeObject *session_type, *event_type, *column_type;
@@ -21,27 +20,12 @@ typedef struct session {
     int32_t *first_child, *next_child; /* made on first use; merged events are skipped */
 } session;
 
-/* Turns the core's error record into an exception; returns NULL. */
-static PyObject *
-raise_core(void)
-{
-    const char *message;
-    mt_error_kind kind = mt_error(&message);
-    if (kind == MT_HOST && PyErr_Occurred()) {
-        mt_error_clear();
-        return NULL;
-    }
-    PyErr_SetString(kind == MT_MEMORY ? PyExc_MemoryError : PyExc_RuntimeError, message);
-    mt_error_clear();
-    return NULL;
-}
-
 static const mt_prof_results *
 results_of(session *self)
 {
     const mt_prof_results *r = mt_prof_session_results(self->session);
     if (!r)
-        raise_core();
+        mtpy_raise();
     return r;
 }
 
@@ -80,7 +64,7 @@ start(PyObject *Py_UNUSED(module), PyObject *arg)
     if (flags & MT_PROF_SHAPES && !(self->keywords = PyList_New(0)))
         goto failed;
     if (!(self->session = mt_prof_session_start((uint32_t)flags))) {
-        raise_core();
+        mtpy_raise();
         goto failed;
     }
     mtpy_stacks_use(self->stacks);
@@ -116,7 +100,7 @@ session_step(session *self, PyObject *arg)
     if (step == -1 && PyErr_Occurred())
         return NULL;
     if (mt_prof_session_step(self->session, step))
-        return raise_core();
+        return mtpy_raise();
     Py_RETURN_NONE;
 }
 
@@ -508,7 +492,7 @@ session_averages(session *self, PyObject *args)
     if (!r)
         goto done;
     if (mt_prof_average(r, by, classes.buf, (uint32_t)(classes.len / 4), &rows, &n)) {
-        raise_core();
+        mtpy_raise();
         goto done;
     }
     list = PyList_New((Py_ssize_t)n);
@@ -721,7 +705,7 @@ session_export(session *self, PyObject *args)
         errno = x.error;
         return PyErr_SetFromErrno(PyExc_OSError);
     }
-    return PyErr_Occurred() ? NULL : raise_core();
+    return PyErr_Occurred() ? NULL : mtpy_raise();
 }
 
 /* ------------------------------------------------------------------ events */

@@ -1,19 +1,8 @@
 /* The Python side of csrc/profiler: sessions and their results, scopes, call stacks. */
 #pragma once
 
-#include <Python.h>
-
 #include "profiler/session.h"
-
-struct mt_tensor;
-
-/* Adds the submodule `_profiler`: start, prepare, init_clock, recording, Session, Event,
- * record_function, _RecordFunctionFast. 0, or -1 with an exception. */
-int mtpy_add_profiler(PyObject *module);
-
-/* The tensor behind an object, borrowed, or NULL (without an exception) for anything else. Set by
- * whoever owns the tensor type; NULL until then. */
-extern struct mt_tensor *(*mtpy_profiler_tensor)(PyObject *object);
+#include "python/python.h"
 
 /* ------------------------------------------------------------------ scopes (profiler_scope.c) */
 

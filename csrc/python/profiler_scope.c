@@ -1,37 +1,55 @@
 /* record_function and _RecordFunctionFast: context managers that mark a stretch of the program.
  *
- * Programs leave them in their loops, so with nobody recording they cost the making of an object
- * and two calls: no lock, no interning, no look at the name beyond its type. */
+ * Programs leave them in their loops, so what counts is their cost with nobody recording: no lock, no
+ * interning, no look at the name beyond its type, objects from a free list.
+ *
+ * Half of what `with` costs is the making of two bound methods. These are saved: `__enter__` and
+ * `__exit__` of a scope are the scope itself, which tells by the number of arguments what it is
+ * called for: none to enter, three to leave, one (a function) to decorate. Through the class they
+ * are ordinary unbound methods. */
 #include "python/profiler.h"
 
-#include <structmember.h>
-
-#include "dispatch/value.h"
-
 PyObject *mtpy_profiler_keywords;
-struct mt_tensor *(*mtpy_profiler_tensor)(PyObject *object);
 
 typedef struct scope {
-    PyObject_HEAD PyObject *name, *args; /* args: _RecordFunctionFast's input values */
-    PyObject *keywords;                  /* of _RecordFunctionFast */
-    PyObject *on_exit;                   /* run_callbacks_on_exit */
+    PyObject ob_base;
+    vectorcallfunc call;
+    PyObject *name, *args; /* args: _RecordFunctionFast's input values */
+    PyObject *keywords;    /* of _RecordFunctionFast */
     mt_prof_mark mark;
     bool entered;
+    bool lasts; /* not run_callbacks_on_exit: a future ends it */
 } scope;
 
 static PyTypeObject *scope_type, *fast_type;
 
+static PyObject *call_scope(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
+static PyObject *call_fast(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names);
+
 /* ------------------------------------------------------------------ making */
+
+/* Scopes of the exact type that wait for their next use; linked through `name`. */
+enum { MOST_FREE = 32 };
+static scope *free_scopes;
+static int nfree;
 
 static PyObject *
 new_scope(PyTypeObject *type, PyObject *name, PyObject *args, PyObject *keywords)
 {
-    scope *self = (scope *)type->tp_alloc(type, 0);
-    if (!self)
+    scope *self = free_scopes;
+    if (MT_LIKELY(type == scope_type && self)) {
+        free_scopes = (scope *)(void *)self->name;
+        nfree--;
+        Py_INCREF(type);
+        Py_SET_REFCNT(self, 1);
+    } else if (!(self = (scope *)type->tp_alloc(type, 0)))
         return NULL;
+    self->call = type == fast_type ? call_fast : call_scope;
     self->name = Py_NewRef(name);
     self->args = args == Py_None ? NULL : Py_XNewRef(args);
     self->keywords = keywords == Py_None ? NULL : Py_XNewRef(keywords);
+    self->mark.record = NULL;
+    self->entered = self->lasts = false;
     return (PyObject *)self;
 }
 
@@ -88,34 +106,22 @@ fast_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return new_scope(type, name, inputs, keywords);
 }
 
-static int
-scope_traverse(scope *self, visitproc visit, void *arg)
-{
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->name);
-    Py_VISIT(self->args);
-    Py_VISIT(self->keywords);
-    Py_VISIT(self->on_exit);
-    return 0;
-}
-
-static int
-scope_clear(scope *self)
-{
-    Py_CLEAR(self->name);
-    Py_CLEAR(self->args);
-    Py_CLEAR(self->keywords);
-    Py_CLEAR(self->on_exit);
-    return 0;
-}
-
+/* Scopes are no business of the garbage collector: a name or args that could lead back to its scope is
+ * refused on entering. */
 static void
 scope_dealloc(scope *self)
 {
     PyTypeObject *type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
-    scope_clear(self);
-    type->tp_free(self);
+    Py_CLEAR(self->name);
+    Py_CLEAR(self->args);
+    Py_CLEAR(self->keywords);
+    if (MT_LIKELY(type == scope_type && nfree < MOST_FREE)) {
+        self->name = (PyObject *)(void *)free_scopes;
+        free_scopes = self;
+        nfree++;
+    } else {
+        type->tp_free(self);
+    }
     Py_DECREF(type);
 }
 
@@ -135,7 +141,7 @@ typedef struct packer {
 static mt_tensor *
 as_tensor(PyObject *o)
 {
-    return mtpy_profiler_tensor ? mtpy_profiler_tensor(o) : NULL;
+    return mtpy_is_tensor(o) ? (mt_tensor *)(void *)o : NULL;
 }
 
 /* A list of one kind of thing: numbers or tensors; anything else is not described. */
@@ -248,7 +254,7 @@ wrong_argument(const char *expected, const char *argument, int position, PyObjec
 }
 
 static PyObject *
-scope_enter(scope *self, PyObject *Py_UNUSED(unused))
+scope_enter(scope *self)
 {
     if (MT_UNLIKELY(!PyUnicode_Check(self->name)))
         return wrong_argument("str", "name", 0, self->name);
@@ -270,13 +276,13 @@ scope_enter(scope *self, PyObject *Py_UNUSED(unused))
 }
 
 static PyObject *
-scope_exit(scope *self, PyObject *const *Py_UNUSED(args), Py_ssize_t Py_UNUSED(n))
+scope_exit(scope *self)
 {
     if (MT_UNLIKELY(!self->entered)) {
         PyErr_SetString(PyExc_AssertionError, "Expected record to be set");
         return NULL;
     }
-    if (self->mark.record && self->on_exit != Py_False) {
+    if (self->mark.record && !self->lasts) {
         mt_prof_scope_end(self->mark);
         self->mark.record = NULL;
     }
@@ -284,7 +290,7 @@ scope_exit(scope *self, PyObject *const *Py_UNUSED(args), Py_ssize_t Py_UNUSED(n
 }
 
 static PyObject *
-fast_enter(scope *self, PyObject *Py_UNUSED(unused))
+fast_enter(scope *self)
 {
     uint32_t on = mt_prof_flags(), id = 0;
     self->mark.record = NULL;
@@ -310,7 +316,7 @@ fast_enter(scope *self, PyObject *Py_UNUSED(unused))
 }
 
 static PyObject *
-fast_exit(scope *self, PyObject *const *Py_UNUSED(args), Py_ssize_t Py_UNUSED(n))
+fast_exit(scope *self)
 {
     mt_prof_op_end(self->mark);
     self->mark.record = NULL;
@@ -335,20 +341,83 @@ forward_to_python(const char *function, PyObject *self, PyObject *argument)
     return result;
 }
 
-/* As a decorator. */
 static PyObject *
-scope_call(PyObject *self, PyObject *args, PyObject *kwargs)
+wrong_call(PyObject *self, Py_ssize_t n)
 {
-    PyObject *function;
-    if (kwargs && PyDict_GET_SIZE(kwargs)) {
+    PyErr_Format(PyExc_TypeError,
+                 "%s takes no arguments to enter, three to leave and one function to decorate (%zd "
+                 "given)",
+                 Py_TYPE(self)->tp_name, n);
+    return NULL;
+}
+
+static PyObject *
+call_scope(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *names)
+{
+    Py_ssize_t n = PyVectorcall_NARGS(nargsf);
+    if (MT_LIKELY(!names || !PyTuple_GET_SIZE(names))) {
+        if (n == 0)
+            return scope_enter((scope *)self);
+        if (n == 3)
+            return scope_exit((scope *)self);
+        if (n == 1)
+            return forward_to_python("_decorate", self, args[0]);
+    }
+    return wrong_call(self, n + (names ? PyTuple_GET_SIZE(names) : 0));
+}
+
+static PyObject *
+call_fast(PyObject *self, PyObject *const *Py_UNUSED(args), size_t nargsf, PyObject *names)
+{
+    Py_ssize_t n = PyVectorcall_NARGS(nargsf);
+    if (MT_LIKELY(!names || !PyTuple_GET_SIZE(names))) {
+        if (n == 0)
+            return fast_enter((scope *)self);
+        if (n == 3)
+            return fast_exit((scope *)self);
+    }
+    return wrong_call(self, n);
+}
+
+/* What the class's `__enter__` and `__exit__` are: looked up on a scope, the scope. */
+typedef struct method {
+    PyObject_HEAD
+} method;
+
+static PyObject *
+method_get(PyObject *self, PyObject *object, PyObject *Py_UNUSED(type))
+{
+    return Py_NewRef(object ? object : self);
+}
+
+static PyObject *
+method_call(PyObject *Py_UNUSED(self), PyObject *args, PyObject *kwargs)
+{
+    Py_ssize_t n = PyTuple_GET_SIZE(args);
+    PyObject *first = n ? PyTuple_GET_ITEM(args, 0) : NULL;
+    if (!first || (!PyObject_TypeCheck(first, scope_type) && Py_TYPE(first) != fast_type)) {
         PyErr_SetString(PyExc_TypeError,
-                        "record_function takes no keyword arguments when it decorates");
+                        "this method wants a record_function as its first argument");
         return NULL;
     }
-    if (!PyArg_ParseTuple(args, "O", &function))
-        return NULL;
-    return forward_to_python("_decorate", self, function);
+    PyObject *rest = PyTuple_GetSlice(args, 1, n);
+    PyObject *result = rest ? PyObject_Call(first, rest, kwargs) : NULL;
+    Py_XDECREF(rest);
+    return result;
 }
+
+static PyType_Slot method_slots[] = {
+    {Py_tp_descr_get, method_get},
+    {Py_tp_call, method_call},
+    {0, NULL},
+};
+
+static PyType_Spec method_spec = {
+    .name = "mindtorch_v2._C._profiler.scope_method",
+    .basicsize = sizeof(method),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = method_slots,
+};
 
 static PyObject *
 scope_on_future(PyObject *self, PyObject *future)
@@ -359,22 +428,19 @@ scope_on_future(PyObject *self, PyObject *future)
 static PyObject *
 get_on_exit(scope *self, void *Py_UNUSED(closure))
 {
-    return Py_NewRef(self->on_exit ? self->on_exit : Py_True);
+    return PyBool_FromLong(!self->lasts);
 }
 
 static int
 set_on_exit(scope *self, PyObject *value, void *Py_UNUSED(closure))
 {
     int truth = value ? PyObject_IsTrue(value) : 1;
-    if (truth < 0)
-        return -1;
-    Py_XSETREF(self->on_exit, Py_NewRef(truth ? Py_True : Py_False));
-    return 0;
+    if (truth >= 0)
+        self->lasts = !truth;
+    return truth < 0 ? -1 : 0;
 }
 
 static PyMethodDef scope_methods[] = {
-    {"__enter__", (PyCFunction)(void (*)(void))scope_enter, METH_NOARGS, NULL},
-    {"__exit__", (PyCFunction)(void (*)(void))scope_exit, METH_FASTCALL, NULL},
     {"_end", (PyCFunction)(void (*)(void))scope_end, METH_NOARGS, NULL},
     {"_call_end_callbacks_on_future", scope_on_future, METH_O,
      "Lets the scope last until `future` is done and returns a future of the same value. May be\n"
@@ -385,6 +451,7 @@ static PyMethodDef scope_methods[] = {
 static PyMemberDef scope_members[] = {
     {"name", T_OBJECT, offsetof(scope, name), 0, NULL},
     {"args", T_OBJECT, offsetof(scope, args), 0, NULL},
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(scope, call), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -402,8 +469,7 @@ PyDoc_STRVAR(
 
 static PyType_Slot scope_slots[] = {
     {Py_tp_doc, (void *)scope_doc}, {Py_tp_new, scope_new},
-    {Py_tp_dealloc, scope_dealloc}, {Py_tp_traverse, scope_traverse},
-    {Py_tp_clear, scope_clear},     {Py_tp_call, scope_call},
+    {Py_tp_dealloc, scope_dealloc}, {Py_tp_call, PyVectorcall_Call},
     {Py_tp_methods, scope_methods}, {Py_tp_members, scope_members},
     {Py_tp_getset, scope_getset},   {0, NULL},
 };
@@ -411,14 +477,13 @@ static PyType_Slot scope_slots[] = {
 static PyType_Spec scope_spec = {
     .name = "mindtorch_v2.autograd.profiler.record_function",
     .basicsize = sizeof(scope),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_VECTORCALL,
     .slots = scope_slots,
 };
 
-static PyMethodDef fast_methods[] = {
-    {"__enter__", (PyCFunction)(void (*)(void))fast_enter, METH_NOARGS, NULL},
-    {"__exit__", (PyCFunction)(void (*)(void))fast_exit, METH_FASTCALL, NULL},
-    {NULL, NULL, 0, NULL},
+static PyMemberDef fast_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(scope, call), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
 };
 
 PyDoc_STRVAR(fast_doc,
@@ -426,31 +491,44 @@ PyDoc_STRVAR(fast_doc,
              "A context manager that records an event like an operator's, with its inputs.");
 
 static PyType_Slot fast_slots[] = {
-    {Py_tp_doc, (void *)fast_doc},
-    {Py_tp_new, fast_new},
-    {Py_tp_dealloc, scope_dealloc},
-    {Py_tp_traverse, scope_traverse},
-    {Py_tp_clear, scope_clear},
-    {Py_tp_methods, fast_methods},
-    {0, NULL},
+    {Py_tp_doc, (void *)fast_doc},   {Py_tp_new, fast_new},         {Py_tp_dealloc, scope_dealloc},
+    {Py_tp_call, PyVectorcall_Call}, {Py_tp_members, fast_members}, {0, NULL},
 };
 
 static PyType_Spec fast_spec = {
     .name = "mindtorch_v2._C._profiler._RecordFunctionFast",
     .basicsize = sizeof(scope),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL,
     .slots = fast_slots,
 };
+
+/* Puts a shared method object into the class. */
+static int
+add_methods(PyTypeObject *type, PyObject *shared)
+{
+    PyObject *class = (PyObject *)type;
+    return PyObject_SetAttrString(class, "__enter__", shared) ||
+                   PyObject_SetAttrString(class, "__exit__", shared)
+               ? -1
+               : 0;
+}
 
 int
 mtpy_add_profiler_scopes(PyObject *module)
 {
+    PyTypeObject *method_type = (PyTypeObject *)PyType_FromSpec(&method_spec);
     scope_type = (PyTypeObject *)PyType_FromSpec(&scope_spec);
     fast_type = (PyTypeObject *)PyType_FromSpec(&fast_spec);
-    if (!scope_type || !fast_type)
+    if (!method_type || !scope_type || !fast_type)
         return -1;
+    PyObject *shared = method_type->tp_alloc(method_type, 0);
+    Py_DECREF(method_type);
+    if (!shared)
+        return -1;
+    int failed = add_methods(scope_type, shared) || add_methods(fast_type, shared);
+    Py_DECREF(shared);
     scope_type->tp_vectorcall = scope_vectorcall;
-    if (PyModule_AddObjectRef(module, "record_function", (PyObject *)scope_type))
+    if (failed || PyModule_AddObjectRef(module, "record_function", (PyObject *)scope_type))
         return -1;
     return PyModule_AddObjectRef(module, "_RecordFunctionFast", (PyObject *)fast_type);
 }

@@ -968,7 +968,18 @@ reader_serialization_id(PyObject *op, PyObject *Py_UNUSED(ignored))
     return out;
 }
 
+/* Lets go of the file or buffer now, whoever still holds the reader (a traceback, say). */
+static PyObject *
+reader_close_now(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    if (refuse_busy(((reader *)op)->busy, "PyTorchFileReader"))
+        return NULL;
+    reader_close((reader *)op);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef reader_methods[] = {
+    {"_close", reader_close_now, METH_NOARGS, "_close()\n--\n\nLets go of the file."},
     {"get_record", reader_get_record, METH_O,
      "get_record(name)\n--\n\nThe bytes of a member, checked against its CRC-32."},
     {"_read_storage", (PyCFunction)(void (*)(void))reader_read_storage, METH_FASTCALL,

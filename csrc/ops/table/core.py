@@ -38,3 +38,5 @@ composite("resolve_conj(Tensor(a) self) -> Tensor(a)", doc="Without the conjugat
 composite("resolve_neg(Tensor(a) self) -> Tensor(a)", doc="Without the negative bit.")
 func("_conj_materialize(Tensor self) -> Tensor", py=(), flags=("CONJ_OK",), doc="A plain copy of a lazily conjugated tensor.")
 func("_neg_materialize(Tensor self) -> Tensor", py=(), flags=("CONJ_OK",), doc="A plain copy of a lazily negated tensor.")
+func("ones_like(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, "
+     "bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor", py=("function",), doc="Ones like self.")

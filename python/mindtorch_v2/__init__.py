@@ -1,0 +1,75 @@
+"""PyTorch's API on a small, fast C core: ``import mindtorch_v2 as torch``.
+
+What a program touches at start is here at once; submodules (`nn`, `optim`, `utils`, ...) load on
+first use, and NumPy and the BLAS library only when something needs them.
+"""
+
+from .version import __version__ as __version__
+from . import _C
+from ._C import *  # noqa: F403
+from ._C import device, dtype, layout, memory_format, Size  # noqa: F401
+from ._tensor import Tensor
+
+# operators: torch.add and the like
+globals().update({k: v for k, v in vars(_C._VariableFunctions).items() if not k.startswith("__")})
+
+from ._functions import *  # noqa: E402, F403
+from .autograd import (  # noqa: E402
+    enable_grad as enable_grad,
+    inference_mode as inference_mode,
+    no_grad as no_grad,
+    set_grad_enabled as set_grad_enabled,
+)
+
+from math import e, inf, nan, pi  # noqa: E402, F401
+newaxis = None
+
+_SUBMODULES = frozenset(
+    "autograd nn optim utils multiprocessing profiler serialization storage random overrides library "
+    "linalg fft special func types testing amp backends cpu cuda jit futures distributions _tensor_str "
+    "return_types masked signal functional hub _utils onnx sparse".split()
+)
+_LAZY = {
+    "save": "serialization",
+    "load": "serialization",
+    "set_printoptions": "_tensor_str",
+    "UntypedStorage": "storage",
+    "TypedStorage": "storage",
+    "set_rng_state": "random",
+    "get_rng_state": "random",
+    "manual_seed": "random",
+    "seed": "random",
+    "initial_seed": "random",
+    "default_generator": "random",
+    "vmap": "func",
+    "autocast": "amp",
+}
+
+
+def __getattr__(name):
+    import importlib
+
+    if name in _LAZY:
+        try:
+            value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+        except ModuleNotFoundError:
+            raise AttributeError(f"module '{__name__}' has no attribute '{name}'") from None
+        globals()[name] = value
+        return value
+    if name.endswith("Storage") and not name.startswith("_"):
+        from . import storage
+
+        return getattr(storage, name)
+    if name in _SUBMODULES:
+        try:
+            return importlib.import_module(f"{__name__}.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"{__name__}.{name}":
+                raise
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+
+
+def __dir__():
+    return sorted({*globals(), *_SUBMODULES, *_LAZY})
+
+

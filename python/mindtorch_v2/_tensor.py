@@ -1,0 +1,108 @@
+"""The Tensor class: what of a tensor's interface needs no C."""
+
+from . import _C
+
+
+class _TensorMeta(type(_C.TensorBase)):
+    """Metaclass of Tensor; Parameter and the legacy types hook into isinstance here."""
+
+
+class Tensor(_C.TensorBase, metaclass=_TensorMeta):
+    """A multi-dimensional array with a dtype, on a device, that may record its history.
+
+    Made by `torch.tensor`, the factory functions, or operators. Reference behaviour: PyTorch.
+    """
+
+    __module__ = "torch"
+    __torch_function__ = _C._disabled_torch_function_impl
+    __array_priority__ = 1000
+
+    def __repr__(self, *, tensor_contents=None):
+        from . import _tensor_str
+
+        return _tensor_str._str(self, tensor_contents=tensor_contents)
+
+    def __format__(self, format_spec):
+        if self.dim() == 0 and not self.is_meta and type(self) is Tensor:
+            return self.item().__format__(format_spec)
+        return object.__format__(self, format_spec)
+
+    def __iter__(self):
+        if self.dim() == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter(self.unbind(0))
+
+    def __reversed__(self):
+        return self if self.dim() == 0 else self.flip(0)
+
+    def __contains__(self, element, /):
+        if isinstance(element, (Tensor, int, float, complex, bool)):
+            return bool((element == self).any().item())
+        raise RuntimeError(
+            f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
+        )
+
+    def __deepcopy__(self, memo):
+        if id(self) in memo:
+            return memo[id(self)]
+        if not self.is_leaf:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
+                "protocol at the moment.  If you were attempting to deepcopy a module, this may be "
+                "because of a torch.nn.utils.weight_norm usage, see "
+                "https://github.com/pytorch/pytorch/pull/103001"
+            )
+        from copy import deepcopy
+
+        with _C._DisableGrad():
+            storage = deepcopy(self.untyped_storage(), memo)
+            made = type(self)._make_subclass(type(self), _C._VariableFunctions.empty(0, dtype=self.dtype, device=self.device))
+            made.set_(storage, self.storage_offset(), self.size(), self.stride())
+            if self.is_conj():
+                made = made.conj()
+            if self.is_neg():
+                made = made._neg_view()
+            made.requires_grad = self.requires_grad
+            if self.grad is not None:
+                made.grad = deepcopy(self.grad, memo)
+            made.__dict__ = deepcopy(self.__dict__, memo)
+        memo[id(self)] = made
+        return made
+
+    def __reduce_ex__(self, protocol):
+        from . import _utils
+
+        return _utils._reduce_tensor(self, protocol)
+
+    def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
+        """Adds d self / d leaf into `leaf.grad` for every leaf that `self` was computed from.
+
+        gradient: the derivative of some scalar with respect to `self`, of its shape; may be left out
+        where `self` has one element. retain_graph: keep what backward needs (default: create_graph).
+        create_graph: record the gradients themselves. inputs: only these leaves.
+        """
+        from . import autograd
+
+        autograd.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+
+    def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
+        return _C.tensor(
+            data, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad
+        )
+
+    def detach_(self):
+        return _C._detach_(self)
+
+    def is_shared(self):
+        return self.untyped_storage().is_shared()
+
+    def share_memory_(self):
+        self.untyped_storage().share_memory_()
+        return self
+
+    def __dir__(self):
+        return sorted({*object.__dir__(self), *dir(type(self))} - {"volatile", "__cuda_array_interface__"})
+
+
+Tensor.__torch_dispatch__ = _C._disabled_torch_dispatch_impl
+_C._set_tensor_class(Tensor)

@@ -1,0 +1,149 @@
+"""Automatic differentiation: running backward, switching recording on and off."""
+
+from .. import _C
+from .grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
+
+__all__ = ["backward", "enable_grad", "grad", "inference_mode", "no_grad", "set_grad_enabled"]
+
+
+def _gradients(outputs, grads, is_grads_batched=False):
+    """One gradient per output: the given ones checked, ones where an output has one element."""
+    made = []
+    for out, grad in zip(outputs, grads):
+        if grad is not None:
+            if not isinstance(grad, _C.TensorBase):
+                raise TypeError(
+                    "gradients can be either Tensors or None, but got " + type(grad).__name__
+                )
+            if not is_grads_batched and grad.shape != out.shape:
+                raise RuntimeError(
+                    f"Mismatch in shape: grad_output[{len(made)}] has a shape of {grad.shape} and "
+                    f"output[{len(made)}] has a shape of {out.shape}."
+                )
+            if out.dtype.is_complex != grad.dtype.is_complex:
+                raise RuntimeError(
+                    "For complex Tensors, both grad_output and output are required to have the same "
+                    f"dtype. Mismatch in dtype: grad_output[{len(made)}] has a dtype of {grad.dtype} and "
+                    f"output[{len(made)}] has a dtype of {out.dtype}."
+                )
+            made.append(grad)
+        elif out.requires_grad:
+            if out.numel() != 1:
+                raise RuntimeError("grad can be implicitly created only for scalar outputs")
+            if not out.dtype.is_floating_point:
+                raise RuntimeError(
+                    f"grad can be implicitly created only for real scalar outputs but got {out.dtype}"
+                )
+            made.append(_C._VariableFunctions.ones_like(out))
+        else:
+            made.append(None)
+    return tuple(made)
+
+
+def _tuple(value, none=()):
+    if value is None:
+        return none
+    if isinstance(value, _C.TensorBase):
+        return (value,)
+    return tuple(value)
+
+
+def backward(
+    tensors, grad_tensors=None, retain_graph=None, create_graph=False, grad_variables=None, inputs=None
+):
+    """Sums the gradients of `tensors` with respect to the graph's leaves into their `grad`.
+
+    Arguments as `Tensor.backward`, for several outputs at once. Raises RuntimeError where a gradient
+    cannot be made implicitly, or where the graph was freed. Reference: torch.autograd.backward.
+    """
+    if _C._is_in_vmap() if hasattr(_C, "_is_in_vmap") else False:
+        raise RuntimeError("backward() called inside a functorch transform.")
+    if grad_variables is not None:
+        import warnings
+
+        warnings.warn(
+            "`grad_variables` is deprecated. Use `grad_tensors` instead.", FutureWarning, stacklevel=2
+        )
+        if grad_tensors is not None:
+            raise RuntimeError(
+                "`grad_tensors` and `grad_variables` (deprecated) arguments both passed to `backward()`. "
+                "Please only use `grad_tensors`."
+            )
+        grad_tensors = grad_variables
+    if inputs is not None and not isinstance(inputs, _C.TensorBase) and len(inputs) == 0:
+        raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+    tensors = _tuple(tensors)
+    grads = _gradients(tensors, _tuple(grad_tensors, (None,) * len(tensors)))
+    if retain_graph is None:
+        retain_graph = create_graph
+    _C._run_backward(
+        tensors, grads, retain_graph, create_graph, _tuple(inputs), allow_unreachable=True,
+        accumulate_grad=True,
+    )
+
+
+def grad(
+    outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, only_inputs=True,
+    allow_unused=None, is_grads_batched=False, materialize_grads=False,
+):
+    """The gradients of the sum of `outputs` with respect to `inputs`, as a tuple.
+
+    grad_outputs: weights of the outputs (the vector in a vector-Jacobian product).
+    allow_unused: give None for an input that does not matter instead of raising RuntimeError;
+    materialize_grads: give zeros. Reference: torch.autograd.grad.
+    """
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: "
+            "allow_unused=False."
+        )
+    if allow_unused is None:
+        allow_unused = materialize_grads
+    outputs, inputs = _tuple(outputs), _tuple(inputs)
+    if not only_inputs:
+        import warnings
+
+        warnings.warn(
+            "only_inputs argument is deprecated and is ignored now (defaults to True). To accumulate "
+            "gradient for other parts of the graph, please use torch.autograd.backward.",
+            FutureWarning, stacklevel=2,
+        )
+    if is_grads_batched:
+        raise NotImplementedError("torch.autograd.grad: is_grads_batched=True is not built")
+    grads = _gradients(outputs, _tuple(grad_outputs, (None,) * len(outputs)))
+    if retain_graph is None:
+        retain_graph = create_graph
+    if not inputs:
+        raise ValueError("grad requires non-empty inputs.")
+    found = _C._run_backward(
+        outputs, grads, retain_graph, create_graph, inputs, allow_unreachable=allow_unused,
+        accumulate_grad=False,
+    )
+    if materialize_grads:
+        if any(g is None and not isinstance(x, _C.TensorBase) for g, x in zip(found, inputs)):
+            raise RuntimeError(
+                "materialize_grads cannot be used when the given input is a GradientEdge"
+            )
+        found = tuple(
+            _C._VariableFunctions.zeros_like(x, requires_grad=create_graph) if g is None else g
+            for g, x in zip(found, inputs)
+        )
+    return found
+
+
+_LAZY = {"Function": "function", "gradcheck": "gradcheck", "gradgradcheck": "gradcheck"}
+
+
+def __getattr__(name):
+    import importlib
+
+    if name in _LAZY:
+        value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+        globals()[name] = value
+        return value
+    try:
+        return importlib.import_module(f"{__name__}.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"{__name__}.{name}":
+            raise
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'") from None
