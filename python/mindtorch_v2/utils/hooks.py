@@ -8,10 +8,10 @@ __all__ = ["RemovableHandle", "unserializable_hook", "warn_if_has_hooks", "Backw
 class RemovableHandle:
     """Removes a hook from the dictionary it lives in.
 
-    The dictionary is held weakly, so a handle keeps nothing alive; ids are unique in the process and grow, so
-    hooks run in the order of registration. `extra_dict` (a dictionary or a list of them) names further
-    dictionaries keyed by the same id, cleaned together with the first. As a context manager the handle
-    removes the hook on exit.
+    The dictionary is held weakly, so a handle keeps nothing alive; ids are unique in the process
+    and grow, so hooks run in the order of registration. `extra_dict` (a dictionary or a list of
+    them) names further dictionaries keyed by the same id, cleaned together with the first. As a
+    context manager the handle removes the hook on exit.
     """
 
     next_id = 0
@@ -61,7 +61,9 @@ def _ref_or_dead(hooks):
 
 
 def unserializable_hook(f):
-    """Mark the hook `f`: a tensor that carries it is serialized without the warning about lost hooks."""
+    """Mark the hook `f`: a tensor that carries it is serialized without the warning about lost
+    hooks.
+    """
     f.__torch_unserializable__ = True
     return f
 
@@ -75,8 +77,9 @@ def warn_if_has_hooks(tensor):
     for hook in tensor._backward_hooks.values():
         if not hasattr(hook, "__torch_unserializable__"):
             warnings.warn(
-                f"backward hook {hook!r} on tensor will not be serialized.  If this is expected, you can "
-                "decorate the function with @torch.utils.hooks.unserializable_hook to suppress this warning",
+                f"backward hook {hook!r} on tensor will not be serialized.  If this is expected, "
+                "you can decorate the function with @torch.utils.hooks.unserializable_hook to "
+                "suppress this warning",
                 stacklevel=2,
             )
 
@@ -84,13 +87,14 @@ def warn_if_has_hooks(tensor):
 class BackwardHook:
     """Connects full backward (pre-)hooks of one module call to the autograd graph.
 
-    The inputs and the outputs of the module each pass through one identity node. The node behind the outputs
-    receives the gradients of all outputs at once: pre-hooks run there. The node before the inputs yields the
-    gradients of all inputs at once: the hooks run there, with the gradients of the outputs remembered from
-    the other node. If no input needs a gradient there is no input node, and the hooks run at the output node
-    with None for every input gradient.
+    The inputs and the outputs of the module each pass through one identity node. The node behind
+    the outputs receives the gradients of all outputs at once: pre-hooks run there. The node before
+    the inputs yields the gradients of all inputs at once: the hooks run there, with the gradients
+    of the outputs remembered from the other node. If no input needs a gradient there is no input
+    node, and the hooks run at the output node with None for every input gradient.
 
-    `setup_input_hook(args)` and `setup_output_hook(outputs)` return what the module shall use instead.
+    `setup_input_hook(args)` and `setup_output_hook(outputs)` return what the module shall use
+    instead.
     """
 
     def __init__(self, module, user_hooks, user_pre_hooks):
@@ -105,7 +109,7 @@ class BackwardHook:
 
     def _pack_with_none(self, indices, values, size):
         packed = [None] * size
-        for i, value in zip(indices, values):
+        for i, value in zip(indices, values, strict=False):
             packed[i] = value
         return tuple(packed)
 
@@ -146,18 +150,21 @@ class BackwardHook:
             return args, None
         tensors = [args[i] for i in where]
         if not tensors:
-            raise RuntimeError("Cannot set Module backward hook for a Module with no input Tensors.")
+            raise RuntimeError(
+                "Cannot set Module backward hook for a Module with no input Tensors."
+            )
         new = _identity_function().apply(*tensors)
         if not isinstance(new, tuple):
             new = (new,)
         nodes = [t.grad_fn for t in new if t.grad_fn is not None]
         if not nodes:
             raise RuntimeError(
-                "Error while setting up backward hooks. Please open an issue with a code sample to reproduce this."
+                "Error while setting up backward hooks. Please open an issue with a code sample "
+                "to reproduce this."
             )
         fn(nodes[0])
         out = list(args)
-        for i, t in zip(where, new):
+        for i, t in zip(where, new, strict=False):
             out[i] = t
         if type(args) is tuple:
             out = tuple(out)
@@ -177,7 +184,9 @@ class BackwardHook:
     def setup_output_hook(self, args):
         def attach(grad_fn):
             def hook(grad_output):
-                self.grad_outputs = self._pack_with_none(self.output_tensors_index, grad_output, self.n_outputs)
+                self.grad_outputs = self._pack_with_none(
+                    self.output_tensors_index, grad_output, self.n_outputs
+                )
                 if self.user_pre_hooks:
                     expected = len(self.grad_outputs)
                     for user_pre_hook in self.user_pre_hooks:
@@ -190,7 +199,8 @@ class BackwardHook:
                                 f"got {len(changed)}, but expected {expected}"
                             )
                         self.grad_outputs = changed
-                # The gradients of this node are final here; read them before the input-less case drops them.
+                # The gradients of this node are final here; read them before the input-less case
+                # drops them.
                 passed_on = self.grad_outputs
                 if self.input_tensors_index is None:
                     self._run_without_input_node()
@@ -212,16 +222,19 @@ class BackwardHook:
         import warnings
 
         warnings.warn(
-            "Full backward hook is firing when gradients are computed with respect to module outputs since "
-            "no inputs require gradients. See "
+            "Full backward hook is firing when gradients are computed with respect to module "
+            "outputs since no inputs require gradients. See "
             "https://docs.pytorch.org/docs/main/generated/torch.nn.Module.html"
-            "#torch.nn.Module.register_full_backward_hook for more details.",
+            "#torch.nn.Module.register_full_backward_hook "
+            "for more details.",
             stacklevel=6,
         )
         grad_inputs = self._pack_with_none([], [], self.n_inputs)
         for user_hook in self.user_hooks:
             changed = user_hook(self.module, grad_inputs, self.grad_outputs)
-            if changed is not None and not (isinstance(changed, tuple) and all(g is None for g in changed)):
+            if changed is not None and not (
+                isinstance(changed, tuple) and all(g is None for g in changed)
+            ):
                 raise RuntimeError(
                     "Backward hook for Modules where no input requires gradient should "
                     "always return None or None for all gradients."
@@ -233,7 +246,9 @@ _identity = None
 
 
 def _identity_function():
-    """The autograd function that hands its inputs on; made on first use, as autograd is not needed before."""
+    """The autograd function that hands its inputs on; made on first use, as autograd is not needed
+    before.
+    """
     global _identity
     if _identity is None:
         import mindtorch_v2 as torch
