@@ -206,12 +206,16 @@ def get_unsafe_globals_in_checkpoint(f):
         if not _is_zipfile(file):
             raise ValueError("Expected input to be a checkpoint returned by torch.save")
         reader = _C.PyTorchFileReader(file)
-        if _is_torchscript(reader):
-            raise ValueError(
-                "Expected input to be a checkpoint returned by torch.save but got a torchscript "
-                "checkpoint"
-            )
-        return _weights_only_unpickler.get_unsafe_globals(reader.get_record("data.pkl"))
+        try:
+            if _is_torchscript(reader):
+                raise ValueError(
+                    "Expected input to be a checkpoint returned by torch.save but got a "
+                    "torchscript checkpoint"
+                )
+            data = reader.get_record("data.pkl")
+        finally:
+            reader._close()
+    return _weights_only_unpickler.get_unsafe_globals(data)
 
 
 # ---- where storages live ----
@@ -850,25 +854,22 @@ def load(
                     raise
                 raise pickle.UnpicklingError(_weights_only_text(str(e))) from None
         reader = _C.PyTorchFileReader(file)
-        if _is_torchscript(reader):
-            if weights_only:
-                raise RuntimeError(
-                    "Cannot use ``weights_only=True`` with TorchScript archives passed to "
-                    "``torch.load``. " + UNSAFE_MESSAGE
-                )
-            raise RuntimeError("TorchScript archives cannot be loaded by this package")
-        mapped = None
-        if mmap:
-            if not _is_path(f):
-                raise ValueError("f must be a file path in order to use the mmap argument")
-            shared = get_default_mmap_options() == MAP_SHARED
-            mapped = UntypedStorage.from_file(os.fspath(f), shared, os.path.getsize(f))
         try:
+            mapped = _mapped_file(f) if mmap else None
             return _read_archive(reader, map_location, pickle_module, mapped, pickle_load_args)
         except pickle.UnpicklingError as e:
             if not weights_only:
                 raise
             raise pickle.UnpicklingError(_weights_only_text(str(e))) from None
+        finally:
+            reader._close()
+
+
+def _mapped_file(f):
+    if not _is_path(f):
+        raise ValueError("f must be a file path in order to use the mmap argument")
+    shared = get_default_mmap_options() == MAP_SHARED
+    return UntypedStorage.from_file(os.fspath(f), shared, os.path.getsize(f))
 
 
 def _decide_weights_only(weights_only, pickle_module):
@@ -969,6 +970,13 @@ def _make_storage_reader(reader, map_location, mapped):
 
 def _read_archive(reader, map_location, pickle_module, mapped, pickle_load_args):
     """The object in data.pkl; pickle_module None: under the restrictions of weights_only."""
+    if _is_torchscript(reader):
+        if pickle_module is None:
+            raise RuntimeError(
+                "Cannot use ``weights_only=True`` with TorchScript archives passed to "
+                "``torch.load``. " + UNSAFE_MESSAGE
+            )
+        raise RuntimeError("TorchScript archives cannot be loaded by this package")
     reader._check_crc32 = bool(get_crc32_options())
     read = _make_storage_reader(reader, map_location, mapped)
     uint8 = _torch().uint8

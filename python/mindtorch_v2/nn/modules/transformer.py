@@ -7,6 +7,7 @@ mask has True, or -inf, at what does not count.
 """
 
 import copy
+import warnings
 
 import mindtorch_v2 as torch
 
@@ -285,8 +286,11 @@ class TransformerDecoderLayer(Module):
 class TransformerEncoder(Module):
     """``num_layers`` copies of ``encoder_layer``, one after the other, and a last ``norm``.
 
-    ``enable_nested_tensor`` and ``mask_check`` are kept for PyTorch's sake: padding is always computed
-    and masked here.
+    Args:
+        enable_nested_tensor: let padding at the end of sequences come out as zeros (before ``norm``)
+            in evaluation mode without gradients, where PyTorch leaves it out of the computation. A
+            warning tells why the layer does not allow that.
+        mask_check: find out whether the padding is at the end; it is taken to be if not.
     """
 
     __constants__ = ["norm"]
@@ -304,8 +308,16 @@ class TransformerEncoder(Module):
         self.num_layers = num_layers
         self.norm = norm
         self.enable_nested_tensor = enable_nested_tensor
-        self.use_nested_tensor = False
+        self.use_nested_tensor = enable_nested_tensor
         self.mask_check = mask_check
+        obstacle = _nesting_obstacle(encoder_layer) if enable_nested_tensor else ""
+        if obstacle:
+            warnings.warn(
+                "enable_nested_tensor is True, but self.use_nested_tensor is False because "
+                + obstacle,
+                stacklevel=2,
+            )
+            self.use_nested_tensor = False
 
     def forward(
         self,
@@ -320,15 +332,51 @@ class TransformerEncoder(Module):
         """
         padding = _canonical(src_key_padding_mask, "src_key_padding_mask", mask, "mask", src)
         mask = F._canonical_mask(mask, "mask", None, "", src.dtype, False)
-        first = self.layers[0]
-        batch_first = getattr(getattr(first, "self_attn", None), "batch_first", False)
+        batch_first = self.layers[0].self_attn.batch_first
         is_causal = _detect_is_causal_mask(mask, is_causal, _get_seq_len(src, batch_first))
         output = src
         for layer in self.layers:
             output = layer(
                 output, src_mask=mask, is_causal=is_causal, src_key_padding_mask=padding
             )
+        if (
+            self.use_nested_tensor
+            and padding is not None
+            and mask is None
+            and src.dim() == 3
+            and not self.training
+            and not output.requires_grad
+        ):
+            absent = padding != 0
+            # padding at the end: what follows an absent element is absent, too
+            if not self.mask_check or bool((absent[:, 1:] >= absent[:, :-1]).all()):
+                output = output.masked_fill(absent.unsqueeze(-1), 0.0)
         return output if self.norm is None else self.norm(output)
+
+
+def _nesting_obstacle(layer):
+    """Why PyTorch would not compute with nested tensors for this layer; empty if it would."""
+    if not isinstance(layer, TransformerEncoderLayer):
+        return "encoder_layer was not TransformerEncoderLayer"
+    attention = layer.self_attn
+    if layer.norm_first:
+        return "encoder_layer.norm_first was True"
+    if not attention.batch_first:
+        return (
+            "encoder_layer.self_attn.batch_first was not True"
+            "(use batch_first for better inference performance)"
+        )
+    if attention.in_proj_bias is None:
+        return "encoder_layer.self_attn was passed bias=False"
+    if not attention._qkv_same_embed_dim:
+        return "encoder_layer.self_attn._qkv_same_embed_dim was not True"
+    if not layer.activation_relu_or_gelu:
+        return "encoder_layer.activation_relu_or_gelu was not True"
+    if layer.norm1.eps != layer.norm2.eps:
+        return "encoder_layer.norm1.eps was not equal to encoder_layer.norm2.eps"
+    if attention.num_heads % 2 == 1:
+        return "encoder_layer.self_attn.num_heads is odd"
+    return ""
 
 
 class TransformerDecoder(Module):
