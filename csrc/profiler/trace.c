@@ -452,7 +452,7 @@ put_alloc(writer *w, const mt_prof_alloc *a, int64_t index)
     put_int(w, a->bytes);
     PUT(w, ", \"Addr\": ");
     w->at = unsigned_at(w->at, a->address);
-    PUT(w, ", \"Device Id\": -1, \"Device Type\": 0, \"finished\": true, \"Ev Idx\": ");
+    PUT(w, ", \"Device Id\": -1, \"Device Type\": 0, \"finished\": false, \"Ev Idx\": ");
     put_int(w, w->r->nevents + index);
     PUT(w, "}}");
 }

@@ -16,7 +16,6 @@ typedef struct session {
     PyObject_HEAD mt_prof_session *session;
     mtpy_stacks *stacks;
     PyObject *keywords;                /* list of dicts; NULL without shapes */
-    PyObject *context;                 /* of the Python layer */
     int32_t *first_child, *next_child; /* made on first use; merged events are skipped */
 } session;
 
@@ -51,19 +50,24 @@ let_go(session *self)
 }
 
 static PyObject *
-start(PyObject *Py_UNUSED(module), PyObject *arg)
+start(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    unsigned long flags = PyLong_AsUnsignedLong(arg);
-    if (PyErr_Occurred())
+    unsigned flags;
+    PyTypeObject *type = session_type;
+    if (!PyArg_ParseTuple(args, "I|O!", &flags, &PyType_Type, &type))
         return NULL;
-    session *self = (session *)session_type->tp_alloc(session_type, 0);
+    if (!PyType_IsSubtype(type, session_type)) {
+        PyErr_SetString(PyExc_TypeError, "start() wants a class that derives from Session");
+        return NULL;
+    }
+    session *self = (session *)type->tp_alloc(type, 0);
     if (!self)
         return NULL;
     if (flags & MT_PROF_STACKS && !(self->stacks = mtpy_stacks_new()))
         goto failed;
     if (flags & MT_PROF_SHAPES && !(self->keywords = PyList_New(0)))
         goto failed;
-    if (!(self->session = mt_prof_session_start((uint32_t)flags))) {
+    if (!(self->session = mt_prof_session_start(flags))) {
         mtpy_raise();
         goto failed;
     }
@@ -104,12 +108,19 @@ session_step(session *self, PyObject *arg)
     Py_RETURN_NONE;
 }
 
+/* Only start() makes sessions: an object without one would be of no use. */
+static PyObject *
+session_new(PyTypeObject *Py_UNUSED(type), PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
+{
+    PyErr_SetString(PyExc_TypeError, "sessions are made by start()");
+    return NULL;
+}
+
 static int
 session_traverse(session *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->keywords);
-    Py_VISIT(self->context);
     return mtpy_stacks_traverse(self->stacks, visit, arg);
 }
 
@@ -119,7 +130,6 @@ session_clear(session *self)
     if (self->keywords && mtpy_profiler_keywords == self->keywords)
         mtpy_profiler_keywords = NULL;
     Py_CLEAR(self->keywords);
-    Py_CLEAR(self->context);
     return 0;
 }
 
@@ -910,44 +920,39 @@ static PyMethodDef session_methods[] = {
     {"stop", (PyCFunction)session_stop, METH_NOARGS, "Ends the recording; again is allowed."},
     {"pause", (PyCFunction)session_pause, METH_O, "pause(True) suspends, pause(False) resumes."},
     {"step", (PyCFunction)session_step, METH_O, "Events from now on belong to this step."},
-    {"info", (PyCFunction)session_info, METH_NOARGS, "Counts, times (ns), threads and steps."},
-    {"names", (PyCFunction)session_names, METH_NOARGS, "(name, overload name) by name index."},
+    {"_info", (PyCFunction)session_info, METH_NOARGS, "Counts, times (ns), threads and steps."},
+    {"_names", (PyCFunction)session_names, METH_NOARGS, "(name, overload name) by name index."},
     {"event", (PyCFunction)session_event, METH_O, "The fields of one event."},
-    {"events", (PyCFunction)session_events, METH_O, "All events as objects of a class."},
+    {"_events", (PyCFunction)session_events, METH_O, "All events as objects of a class."},
     {"inputs", (PyCFunction)session_inputs, METH_O, "Dims, strides, types and values of an event."},
     {"keywords", (PyCFunction)session_keywords, METH_O, "Keyword inputs of an event, a dict."},
     {"all_keywords", (PyCFunction)session_all_keywords, METH_NOARGS, "Keyword inputs by id."},
     {"kernels", (PyCFunction)session_kernels, METH_O, "(begin, end, name) of an event's kernels."},
     {"stack", (PyCFunction)session_stack, METH_O, "The stack id of an event, 0 = none."},
-    {"frames", (PyCFunction)session_frames, METH_O, "(file, line, function), innermost first."},
+    {"_frames", (PyCFunction)session_frames, METH_O, "(file, line, function), innermost first."},
     {"nstacks", (PyCFunction)session_nstacks, METH_NOARGS, "Stack ids are 1 .. nstacks()."},
     {"allocs", (PyCFunction)session_allocs, METH_NOARGS, "Blocks taken and given back."},
     {"allocated_at", (PyCFunction)session_allocated_at, METH_O, "Bytes allocated at a time (ns)."},
-    {"averages", (PyCFunction)session_averages, METH_VARARGS, "Events summed up by name."},
+    {"_averages", (PyCFunction)session_averages, METH_VARARGS, "Events summed up by name."},
     {"column", (PyCFunction)session_column, METH_O, "One field of all events, a memoryview."},
-    {"export", (PyCFunction)session_export, METH_VARARGS, "Writes the Chrome trace."},
+    {"_export", (PyCFunction)session_export, METH_VARARGS, "Writes the Chrome trace."},
     {NULL, NULL, 0, NULL},
 };
 
-static PyMemberDef session_members[] = {
-    {"context", T_OBJECT, offsetof(session, context), 0, NULL},
-    {NULL, 0, 0, 0, NULL},
-};
-
 static PyType_Slot session_slots[] = {
+    {Py_tp_new, session_new},
     {Py_tp_dealloc, session_dealloc},
     {Py_tp_traverse, session_traverse},
     {Py_tp_clear, session_clear},
     {Py_tp_methods, session_methods},
-    {Py_tp_members, session_members},
-    {Py_tp_doc, (void *)"What one recording holds; made by start()."},
+    {Py_tp_doc, (void *)"What one recording holds; start() makes it, or a subclass of it."},
     {0, NULL},
 };
 
 static PyType_Spec session_spec = {
     .name = "mindtorch_v2._C._profiler.Session",
     .basicsize = sizeof(session),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
     .slots = session_slots,
 };
 
@@ -1022,7 +1027,8 @@ thread_number(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
 }
 
 static PyMethodDef functions[] = {
-    {"start", start, METH_O, "start(flags) -> Session; RuntimeError while one is recording."},
+    {"start", start, METH_VARARGS,
+     "start(flags, cls=Session) -> cls; RuntimeError while one is recording."},
     {"prepare", prepare, METH_NOARGS, "Gets memory for the first events ready."},
     {"recording", recording, METH_NOARGS, "Whether a session is recording (or paused)."},
     {"thread_number", thread_number, METH_NOARGS, "The small number of this thread."},

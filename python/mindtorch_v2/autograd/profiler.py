@@ -129,6 +129,7 @@ class profile:
             self._trace_only = experimental_config.trace_only
         self._prepared = False
         self._recording = None
+        self._events = None
         self._older = []  # recordings before this one, newest first; with acc_events
 
     # ------------------------------------------------------------ control
@@ -162,7 +163,7 @@ class profile:
         self.entered = True
         from ..profiler._recording import Recording
 
-        recording = Recording(
+        recording = Recording.begin(
             record_shapes=self.record_shapes,
             profile_memory=self.profile_memory,
             with_stack=self.with_stack,
@@ -172,6 +173,7 @@ class profile:
         if self._recording is not None and self.acc_events:
             self._older.insert(0, self._recording)
         self._recording = recording
+        self._events = None
 
     def __exit__(self, exc_type, exc_value, traceback):
         if not self.enabled:
@@ -188,7 +190,7 @@ class profile:
 
         recording = self._recording
         if recording is not None and recording.running and ProfilerActivity.CPU in set(activities):
-            recording.session.pause(not enabled)
+            recording.pause(not enabled)
 
     # ------------------------------------------------------------ results
 
@@ -210,12 +212,13 @@ class profile:
         """An EventList; with acc_events those of earlier recordings follow."""
         self._refuse_trace_only()
         recordings = self._finished()
-        if len(recordings) == 1:
-            return recordings[0].events()
-        together = EventList(profile_memory=self.profile_memory, with_flops=self.with_flops)
-        for recording in recordings:
-            together += recording.events()
-        return together
+        if not recordings:
+            return EventList(profile_memory=self.profile_memory, with_flops=self.with_flops)
+        if self._events is None:
+            self._events = recordings[0].events()
+            for recording in recordings[1:]:
+                self._events += recording.events()
+        return self._events
 
     def key_averages(
         self, group_by_input_shape=False, group_by_stack_n=0, group_by_overload_name=False

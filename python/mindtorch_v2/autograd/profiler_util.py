@@ -216,7 +216,7 @@ def _make_fields():
 
     def inputs(position, convert=None):
         def get(r, f, e):
-            found = r.session.inputs(e._index)
+            found = r.inputs(e._index)
             if found is None:
                 return []
             return [convert(x) for x in found[position]] if convert else found[position]
@@ -266,8 +266,8 @@ def _make_fields():
         structured_input_strides=inputs(1),
         input_dtypes=inputs(2),
         concrete_inputs=inputs(3),
-        kwinputs=lambda r, f, e: r.session.keywords(e._index),
-        stack=lambda r, f, e: r.frames(r.session.stack(e._index)),
+        kwinputs=lambda r, f, e: r.keywords(e._index),
+        stack=lambda r, f, e: r.frames(r.stack(e._index)),
         scope=lambda r, f, e: 7 if f[_KIND] == _p.SCOPE else 1 if f[_KIND] == _p.NODE else 0,
         cpu_memory_usage=lambda r, f, e: f[_MEMORY],
         is_async=is_async,
@@ -289,7 +289,7 @@ def _extra_fields():
 
     def memory(which):
         def get(r, f, e):
-            at = r.session.allocated_at
+            at = r.allocated_at
             before, after = at(f[_BEGIN]), at(f[_END])
             return {"before": before, "after": after, "delta": after - before}[which]
 
@@ -389,22 +389,21 @@ class FunctionEvent(_p.Event, FormattedTimesMixin):
         session = self._session
         if make is None or session is None:
             raise AttributeError(f"'FunctionEvent' object has no attribute '{name}'")
-        value = make(session.context, session.event(self._index), self)
+        value = make(session, session.event(self._index), self)
         self.__dict__[name] = value
         return value
 
     def __getitem__(self, key):
         if key in _EXTRA and self._session is not None:
-            return _EXTRA[key](self._session.context, self._session.event(self._index), self)
+            return _EXTRA[key](self._session, self._session.event(self._index), self)
         if isinstance(key, str) and key in self:
             return getattr(self, key)
         raise KeyError(key)
 
     def __contains__(self, key):
         if self._session is not None and (key in _EXTRA or key in _FIELDS):
-            recording = self._session.context
             if isinstance(key, str) and key.startswith("cpu_memory_allocated"):
-                return recording.profile_memory
+                return self._session.profile_memory
             if key in ("input_shapes", "stack"):
                 return bool(getattr(self, key))
             return True
@@ -547,7 +546,7 @@ class FunctionEventAvg(FormattedTimesMixin):
         """A row of Session.averages; what is costly to make is made on access."""
         count, total, self_time, memory, self_memory, _, _, flops, first, is_async = row
         self = cls.__new__(cls)
-        f = recording.session.event(first)
+        f = recording.event(first)
         name, overload_name = recording.names[f[_NAME]]
         scope = f[_KIND] == _p.SCOPE
         self.__dict__.update(
@@ -576,16 +575,16 @@ class FunctionEventAvg(FormattedTimesMixin):
             _first=(recording, first),
         )
         if shapes:
-            found = recording.session.inputs(first)
+            found = recording.inputs(first)
             self.input_shapes = str([_nested(d) for d in found[0]] if found else [])
         if stack_n:
-            self.stack = recording.frames(recording.session.stack(first))[:stack_n]
+            self.stack = recording.frames(recording.stack(first))[:stack_n]
         return self
 
     def __getattr__(self, name):
         if name in ("cpu_children", "cpu_parent") and "_first" in self.__dict__:
             recording, first = self._first
-            event = recording.events_by_id()[first + 1]
+            event = next(e for e in recording._events(FunctionEvent) if e._index == first)
             self.cpu_children = event.cpu_children
             self.cpu_parent = event.cpu_parent
             return self.__dict__[name]

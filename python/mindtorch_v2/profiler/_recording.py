@@ -21,60 +21,60 @@ _p = _C._profiler
 _STRUCTURE = frozenset(["traceEvents", "displayTimeUnit", "baseTimeNanoseconds"])
 
 
-class Recording:
-    """Starts recording when made. RuntimeError while another one records."""
+class Recording(_p.Session):
+    """A session that knows what it was asked for. `Recording.begin` makes one."""
 
-    def __init__(self, record_shapes, profile_memory, with_stack, with_flops, overload_names):
+    @classmethod
+    def begin(cls, record_shapes, profile_memory, with_stack, with_flops, overload_names):
+        """Records from now on. RuntimeError while another session records."""
+        flags = _p.SHAPES if record_shapes or with_flops else 0
+        flags |= _p.MEMORY if profile_memory else 0
+        flags |= _p.STACKS if with_stack else 0
+        self = _p.start(flags, cls)
         self.record_shapes = record_shapes
         self.profile_memory = profile_memory
         self.with_stack = with_stack
         self.with_flops = with_flops
         self.overload_names = overload_names
-        self._info = self._names = self._events = self._steps = None
-        self._frames = {}
-        flags = _p.SHAPES if record_shapes or with_flops else 0
-        flags |= _p.MEMORY if profile_memory else 0
-        flags |= _p.STACKS if with_stack else 0
-        self.session = _p.start(flags)
-        self.session.context = self
+        self._cached = {}
+        self._texts = {}
         self.running = True
+        return self
 
     def stop(self):
-        self.session.stop()
+        super().stop()
         self.running = False
 
     # ------------------------------------------------------------ reading
 
     @property
     def info(self):
-        """Counts, times (ns), threads and steps, as Session.info gives them."""
-        if self._info is None:
-            self._info = self.session.info()
-        return self._info
+        """Counts, times (ns), threads and steps."""
+        if "info" not in self._cached:
+            self._cached["info"] = self._info()
+        return self._cached["info"]
 
     @property
     def names(self):
         """[(name, overload name)] by name index."""
-        if self._names is None:
-            self._names = self.session.names()
-        return self._names
+        if "names" not in self._cached:
+            self._cached["names"] = self._names()
+        return self._cached["names"]
 
     def step_at(self, time):
         """The step of the program at `time` ns after the start; 0 before the first."""
-        if self._steps is None:
-            self._steps = self.info["steps"]
-        at = bisect_right(self._steps, time, key=lambda step: step[0])
-        return self._steps[at - 1][1] if at else 0
+        steps = self.info["steps"]
+        at = bisect_right(steps, time, key=lambda step: step[0])
+        return steps[at - 1][1] if at else 0
 
     def frames(self, stack):
         """The frames of a stack id as texts "file(line): function", innermost first."""
-        found = self._frames.get(stack)
+        found = self._texts.get(stack)
         if found is None:
             found = [
-                f"{_short_path(file)}({line}): {name}"
-                for file, line, name in self.session.frames(stack)
+                f"{_short_path(file)}({line}): {name}" for file, line, name in self._frames(stack)
             ]
-            self._frames[stack] = found
+            self._texts[stack] = found
         return list(found)
 
     def _new_list(self, items):
@@ -107,37 +107,33 @@ class Recording:
                 structured_input_strides=[],
                 input_dtypes=[],
             )
-            for i, (time, _, nbytes, _, event, thread) in enumerate(self.session.allocs())
+            for i, (time, _, nbytes, _, event, thread) in enumerate(self.allocs())
             if event < 0
         ]
 
     def events(self):
-        """An EventList of FunctionEvents in order of their beginnings; the same on every call."""
-        if self._events is None:
-            events = self.session.events(FunctionEvent)
-            hidden = self._hidden()
-            if hidden:
-                field = self.session.column("name")
-                events = [event for event in events if field[event._index] not in hidden]
-            lone = self._lone_memory()
-            for event in lone:
-                event.__dict__["trace_name"] = None
-            if lone:
-                events += lone
-                events.sort(key=lambda event: event.time_range.start)
-            self._events = self._new_list(events)
-            self._events._tree_built = True
-        return self._events
-
-    def events_by_id(self):
-        return {event.id: event for event in self.session.events(FunctionEvent)}
+        """A new EventList of FunctionEvents in order of their beginnings."""
+        events = self._events(FunctionEvent)
+        hidden = self._hidden()
+        if hidden:
+            field = self.column("name")
+            events = [event for event in events if field[event._index] not in hidden]
+        lone = self._lone_memory()
+        for event in lone:
+            event.__dict__["trace_name"] = None
+        if lone:
+            events += lone
+            events.sort(key=lambda event: event.time_range.start)
+        events = self._new_list(events)
+        events._tree_built = True
+        return events
 
     def _stack_classes(self, n):
         """One uint32 per stack id: equal where the innermost n frames are."""
         from array import array
 
         classes, known = array("I", [0]), {(): 0}
-        for stack in range(1, self.session.nstacks() + 1):
+        for stack in range(1, self.nstacks() + 1):
             key = tuple(self.frames(stack)[:n])
             classes.append(known.setdefault(key, len(known)))
         return classes.tobytes()
@@ -148,10 +144,10 @@ class Recording:
         by |= _p.BY_OVERLOAD if overload and self.overload_names else 0
         classes = self._stack_classes(stack_n) if stack_n > 0 and self.with_stack else None
         hidden = self._hidden()
-        field = self.session.column("name") if hidden else None
+        field = self.column("name") if hidden else None
         out = [
             FunctionEventAvg._of_row(self, row, shapes, stack_n, overload)
-            for row in self.session.averages(by, classes)
+            for row in self._averages(by, classes)
             if not hidden or field[row[8]] not in hidden
         ]
         lone = self._lone_memory()
@@ -165,7 +161,7 @@ class Recording:
         import json
 
         stacks, lists = [], []
-        for stack in range(1, self.session.nstacks() + 1):
+        for stack in range(1, self.nstacks() + 1):
             frames = self.frames(stack)
             stacks.append(json.dumps("".join(f"{frame};" for frame in frames)))
             lists.append(json.dumps(frames))
@@ -175,7 +171,7 @@ class Recording:
         import json
 
         texts = []
-        for keywords in self.session.all_keywords():
+        for keywords in self.all_keywords():
             members = ""
             for key, value in keywords.items():
                 plain = isinstance(value, (str, int, float, bool))
@@ -213,7 +209,7 @@ class Recording:
 
         def write(target):
             members = "".join(f"{json.dumps(key)}: {text},\n" for key, text in head.items())
-            self.session.export(
+            self._export(
                 target, members, tail, runtime_events, flow_name, stacks, lists, keywords
             )
 
