@@ -10,7 +10,8 @@ from .weight_norm import remove_weight_norm, weight_norm
 __getattr__, __dir__, __all__ = _attach(
     globals(),
     {
-        "clip_grad": "clip_grad_norm clip_grad_norm_ clip_grad_value_",
+        "clip_grad": "clip_grad_norm clip_grad_norm_ clip_grad_value_ clip_grads_with_norm_ "
+        "get_total_norm",
         "convert_parameters": "parameters_to_vector vector_to_parameters",
         "fusion": "fuse_conv_bn_eval fuse_conv_bn_weights fuse_linear_bn_eval "
         "fuse_linear_bn_weights",

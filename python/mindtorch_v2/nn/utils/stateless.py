@@ -43,12 +43,13 @@ def _untie_named_tensors_map(module, parameters_and_buffers):
 
     ValueError if two names of one member are given different tensors.
     """
+    keys = parameters_and_buffers.keys()
     groups = {}
     for name, tensor in _all_names(module).items():
         groups.setdefault(id(tensor), set()).add(name)
     out = dict(parameters_and_buffers)
     for names in groups.values():
-        given = sorted(names & parameters_and_buffers.keys())
+        given = sorted(names & keys)
         if not given:
             continue
         value = parameters_and_buffers[given[0]]
@@ -57,7 +58,7 @@ def _untie_named_tensors_map(module, parameters_and_buffers):
                 f"functional_call got multiple values for keys {given}, "
                 "which are tied. Consider using tie_weights=False"
             )
-        for name in names:
+        for name in sorted(names):
             out[name] = value
     return out
 
