@@ -13,16 +13,16 @@
 #include "kernels/gemm.h"
 #include "kernels/scratch.h"
 
-#define STEPS 144         /* of the inner loop per pass: its operands stay in the first cache */
-#define WEIGHT_STEPS 288  /* the same of a gradient for the weights */
-#define TILE_PIXELS 448   /* results of a tile and channel */
+#define STEPS 144        /* of the inner loop per pass: its operands stay in the first cache */
+#define WEIGHT_STEPS 288 /* the same of a gradient for the weights */
+#define TILE_PIXELS 448  /* results of a tile and channel */
 #define WEIGHT_PIXELS 320
-#define LONGEST_ROW 512   /* longer rows are cut */
-#define SMALL_PLANE 96    /* results; several images share a tile below */
-#define SHARED_PIXELS 224 /* results of such a tile */
-#define MOST_RESULTS 128  /* channels of a task */
-#define FEW_TASKS 6       /* cut further below */
-#define MANY_TASKS 16     /* enough */
+#define LONGEST_ROW 512               /* longer rows are cut */
+#define SMALL_PLANE 96                /* results; several images share a tile below */
+#define SHARED_PIXELS 224             /* results of such a tile */
+#define MOST_RESULTS 128              /* channels of a task */
+#define FEW_TASKS 6                   /* cut further below */
+#define MANY_TASKS 16                 /* enough */
 #define SMALL_WORK ((int64_t)1 << 20) /* multiplications not worth sharing out */
 
 /* A plan and the memory behind it. */
@@ -68,8 +68,7 @@ choose_kernels(mt_dtype dtype, const mt_conv_kernels **kernels, const mt_conv_el
         CASE(INT32, base, u32, as_u32)
         CASE(INT64, base, u64, as_u64)
 #undef CASE
-    default:
-        return mt_fail(MT_NOT_IMPLEMENTED, "convolution of %s", mt_dtypes[dtype].name);
+    default: return mt_fail(MT_NOT_IMPLEMENTED, "convolution of %s", mt_dtypes[dtype].name);
     }
 }
 
@@ -86,8 +85,7 @@ side_of(const mt_conv *c, int d)
     int i = d - (3 - c->dims);
     if (i < 0)
         return (side){1, 1, 1, 1, 0, 1};
-    return (side){c->in[i],     c->out[i],     c->kernel[i],
-                  c->stride[i], c->padding[i], c->dilation[i]};
+    return (side){c->in[i], c->out[i], c->kernel[i], c->stride[i], c->padding[i], c->dilation[i]};
 }
 
 /* A convolution's own axis. */
@@ -120,7 +118,7 @@ axis_backward(mt_conv_axis *a, side s, int64_t phase)
     a->count = a->target_start < s.in ? (s.in - 1 - a->target_start) / s.stride + 1 : 0;
     a->step = 1;
     a->num_taps = 0;
-    for (int64_t t = 0; t < s.kernel; t++)
+    for (int64_t t = s.kernel - 1; t >= 0; t--) /* sources in ascending order */
         if (t * s.dilation % s.stride == phase) {
             a->start[a->num_taps] = first - t * s.dilation / s.stride;
             a->weight[a->num_taps++] = t;
@@ -256,8 +254,7 @@ saturating(int64_t a, int64_t b)
 static int64_t
 work_of(const mt_conv_plan *plan)
 {
-    int64_t places = plan->batch * plan->axis[0].count * plan->axis[1].count *
-                     plan->axis[2].count;
+    int64_t places = plan->batch * plan->axis[0].count * plan->axis[1].count * plan->axis[2].count;
     return saturating(saturating(places, plan->groups * plan->results),
                       MT_MAX(1, plan->channels * plan->taps));
 }
@@ -273,7 +270,7 @@ plan_blocks(mt_conv_plan *plan, int64_t most)
     plan->result_blocks = div_up(plan->results, plan->result_block);
 }
 
-/* Three taps in a row, or the same backwards (the order in which they meet the source). */
+/* Three taps in a row. */
 static bool
 is_three(const mt_conv_axis *a)
 {
@@ -329,7 +326,8 @@ job_open(job *j, mt_dtype dtype, const mt_conv *c, purpose what, const int64_t p
         for (int64_t ty = 0; ty < y->num_taps; ty++)
             for (int64_t tx = 0; tx < x->num_taps; tx++)
                 j->position[t++] = (z->weight[tz] * sides[1].kernel + y->weight[ty]) *
-                                       sides[2].kernel + x->weight[tx];
+                                       sides[2].kernel +
+                                   x->weight[tx];
     if (plan->batch == 0 || plan->results == 0)
         return 0;
 
@@ -388,12 +386,10 @@ pack_body(void *ctx, int64_t begin, int64_t end)
         for (int64_t i = 0; i < parts; i++) {
             int64_t r = mt_conv_cut(results, parts, i);
             int64_t rows = mt_conv_cut(results, parts, i + 1) - r;
-            plan->element->pack((char *)j->packed + (group * plan->results + from + r) * steps *
-                                                        kernels->work_size,
-                                j->weight + (group * j->group_stride +
-                                             (from + r) * j->result_stride) * size,
-                                rows, j->result_stride, plan->channels, j->channel_stride,
-                                plan->taps, j->position);
+            plan->element->pack(
+                (char *)j->packed + (group * plan->results + from + r) * steps * kernels->work_size,
+                j->weight + (group * j->group_stride + (from + r) * j->result_stride) * size, rows,
+                j->result_stride, plan->channels, j->channel_stride, plan->taps, j->position);
         }
     }
 }
@@ -433,9 +429,10 @@ correlate(job *j)
 
     int64_t ld = div_up(plan->pixels, kernels->pixels) * kernels->pixels + 4 * kernels->lanes;
     int64_t rows = j->depthwise ? 1 : plan->result_block;
-    if (mt_scratch_open(&j->scratch,
-                        (size_t)((plan->plane_elements + plan->staged + rows * ld) * kernels->work_size),
-                        j->tasks) < 0)
+    if (mt_scratch_open(
+            &j->scratch,
+            (size_t)((plan->plane_elements + plan->staged + rows * ld) * kernels->work_size),
+            j->tasks) < 0)
         return -1;
     mt_parallel_for(j->tasks, grain_of(plan, j->tasks), tile_body, j);
     return 0;
@@ -531,8 +528,8 @@ mt_conv_forward(mt_dtype dtype, const mt_conv *c, const void *input, const void 
                 const void *bias, void *output)
 {
     if (is_pointwise(dtype, c, FORWARD))
-        return pointwise(dtype, MT_TRANS_N, c->batch, c->out_channels, c->in_channels,
-                         places_of(c), weight, input, bias, output);
+        return pointwise(dtype, MT_TRANS_N, c->batch, c->out_channels, c->in_channels, places_of(c),
+                         weight, input, bias, output);
     job j;
     int result = job_open(&j, dtype, c, FORWARD, NULL);
     if (result < 0 || j.tasks == 0)
@@ -555,8 +552,8 @@ mt_conv_grad_input(mt_dtype dtype, const mt_conv *c, const void *grad_output, co
                    const void *bias, void *grad_input)
 {
     if (is_pointwise(dtype, c, BACKWARD))
-        return pointwise(dtype, MT_TRANS_T, c->batch, c->in_channels, c->out_channels,
-                         places_of(c), weight, grad_output, bias, grad_input);
+        return pointwise(dtype, MT_TRANS_T, c->batch, c->in_channels, c->out_channels, places_of(c),
+                         weight, grad_output, bias, grad_input);
     int64_t stride[3], phase[3];
     for (int d = 0; d < 3; d++)
         stride[d] = side_of(c, d).stride;
@@ -623,8 +620,7 @@ weight_body(void *ctx, int64_t begin, int64_t end)
                 memcpy(j->partial + (portion * plan->groups * plan->results * steps + row) * size,
                        sum, (size_t)(count * size));
             else
-                plan->element->store(plan->target + row * plan->element->size, 1, sum, count,
-                                     NULL);
+                plan->element->store(plan->target + row * plan->element->size, 1, sum, count, NULL);
         }
     }
     mt_scratch_give(&j->scratch, sums);

@@ -30,8 +30,8 @@ is_copy(const mt_conv_plan *plan, const extent *e)
 {
     const mt_conv_axis *y = &plan->axis[1], *x = &plan->axis[2];
     return x->num_shared == 1 && x->most_shift == 0 && x->step == 1 && x->shared_start[0] == 0 &&
-           y->num_shared == 1 && y->step == 1 && e->cols == x->source &&
-           plan->pitch == e->cols && e->row + y->shared_start[0] >= 0 &&
+           y->num_shared == 1 && y->step == 1 && e->cols == x->source && plan->pitch == e->cols &&
+           e->row + y->shared_start[0] >= 0 &&
            e->row + y->shared_start[0] + e->rows + y->most_shift <= y->source;
 }
 
@@ -91,8 +91,8 @@ store_tile(const mt_conv_plan *plan, const extent *e, int64_t channel, const voi
         bias += channel * size;
     for (int64_t s = 0; s < e->slabs; s++)
         for (int64_t row = 0; row < rows; row++, from += count * (int64_t)work_size)
-            plan->element->store(plan->target + target_row(plan, e, channels, channel, s, row) *
-                                                    size,
+            plan->element->store(plan->target +
+                                     target_row(plan, e, channels, channel, s, row) * size,
                                  plan->axis[2].target_step, from, count, bias);
 }
 

@@ -44,7 +44,8 @@ FILL(const mt_conv_plan *plan, const extent *e, int64_t channel, int64_t depth, 
                 if (iz >= 0 && iz < z->source)
                     plane = plan->source +
                             ((image * plan->groups * plan->channels + channel + c) * z->source +
-                             iz) * plane_bytes;
+                             iz) *
+                                plane_bytes;
                 T *to = planes + c * plan->channel_planes + tz * down * across * plan->plane +
                         s * plan->plane_rows * plan->pitch;
                 if (copy && plane != NULL && !y->unrolled) {
@@ -118,8 +119,7 @@ STRIPS(int64_t rows, int64_t left, const T *w, const T *planes, const int32_t *o
         break;
         FOR_ROWS(CASE)
 #undef CASE
-    default:
-        break;
+    default: break;
     }
 }
 
@@ -271,8 +271,7 @@ OUTERS(int64_t rows, int64_t left, const T *planes, const int32_t *offset, const
         break;
         FOR_ROWS(CASE)
 #undef CASE
-    default:
-        break;
+    default: break;
     }
 }
 
@@ -365,9 +364,9 @@ UNTURN(const mt_conv_plan *plan, const void *sums, int64_t results, int64_t step
     const T *from = sums;
     for (int64_t r = 0; r < results; r++)
         for (int64_t k = 0; k < steps; k++)
-            ((T *)to)[r * steps + k] =
-                plan->turned ? from[(r / PIXELS * steps + k) * PIXELS + r % PIXELS]
-                             : from[r * steps + k];
+            ((T *)to)[r * steps + k] = plan->turned
+                                           ? from[(r / PIXELS * steps + k) * PIXELS + r % PIXELS]
+                                           : from[r * steps + k];
 }
 
 static void
