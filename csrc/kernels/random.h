@@ -1,8 +1,8 @@
 /* Random fills: every distribution PyTorch draws on the CPU, from the same words in the same order.
  *
- * How operators map to the functions below. Capitals are tensors, `out` is the tensor to fill: self of
- * an in-place operator, the new tensor of a factory. The *_like forms and the noise of a dropout lie
- * in memory as empty_like lays them out, which for a transposed tensor is not contiguous.
+ * How operators map to the functions below. Capitals are tensors, `out` is the tensor to fill: self
+ * of an in-place operator, the new tensor of a factory. The *_like forms and the noise of a dropout
+ * lie in memory as empty_like lays them out, which for a transposed tensor is not contiguous.
  *
  *   torch operator                            function
  *   rand, rand_like, uniform_(a, b)           mt_random_uniform(out, a, b)

@@ -84,7 +84,7 @@ through(mt_dtype dtype, int64_t value)
     }
 }
 
-/* The distance of neighbouring values of the dtype in the binade above that of `value`. */
+/* The distance of neighbouring values of the dtype where `value` lies. */
 static uint64_t
 spacing(mt_dtype dtype, int64_t value)
 {
@@ -93,18 +93,20 @@ spacing(mt_dtype dtype, int64_t value)
     return UINT64_C(1) << ((bit - digits_of(dtype) + 1) & 63);
 }
 
-/* `from` moved up, `to` moved down, where rounding to the dtype would leave the range. Sums wrap. */
+/* `from` moved up, `to` moved down, where rounding to the dtype would leave the range. */
 static int64_t
 raise_from(mt_dtype dtype, int64_t from)
 {
-    int64_t next = (int64_t)((uint64_t)from + 1), rounded = through(dtype, next);
+    if (from == INT64_MAX) /* out of range for every float dtype; PyTorch does not return */
+        return from;
+    int64_t next = from + 1, rounded = through(dtype, next);
     return rounded < from ? (int64_t)((uint64_t)rounded + spacing(dtype, next)) : from;
 }
 
 static int64_t
 lower_to(mt_dtype dtype, int64_t to)
 {
-    int64_t last = (int64_t)((uint64_t)to - 1), rounded = through(dtype, last);
+    int64_t last = to - 1, rounded = through(dtype, last);
     return rounded >= to ? (int64_t)((uint64_t)rounded - spacing(dtype, last)) : to;
 }
 
@@ -173,7 +175,7 @@ mt_random_integers(mt_rng *r, const mt_random_out *out, int64_t from, int64_t to
                            "dtype, but got from=%lld >= to=%lld",
                            (long long)from, (long long)to);
     }
-    if (check_ends(dtype, from, (int64_t)((uint64_t)to - 1)) < 0)
+    if (check_ends(dtype, from, to - 1) < 0)
         return -1;
     uint64_t range = (uint64_t)to - (uint64_t)from;
     return fill_integers(r, out, range, from, range >= ONE_WORD_RANGES);

@@ -1,8 +1,8 @@
 /* mt-flags: -ffp-contract=off */
 /* Distributions whose elements take a varying number of words: rejection samplers.
  *
- * The samplers compute in float64 without fused operations. Where PyTorch leaves an expression in the
- * dtype of the tensor, its result is rounded to that (in_dtype). */
+ * The samplers compute in float64 without fused operations. Where PyTorch leaves an expression in
+ * the dtype of the tensor, its result is rounded to that (in_dtype). */
 #include <float.h>
 #include <math.h>
 
@@ -78,8 +78,8 @@ mt_random_poisson(mt_rng *r, const mt_random_out *out, const mt_random_arg *rate
 
 /* -------- gamma and dirichlet -------- */
 
-/* Marsaglia and Tsang 2000; alpha < 1 through gamma(alpha + 1) * u^(1 / alpha). Ends also for a NaN:
- * the squeeze does not depend on alpha. Its constant and the third are float32 numbers. */
+/* Marsaglia and Tsang 2000; alpha < 1 through gamma(alpha + 1) * u^(1 / alpha). Ends also for a
+ * NaN: the squeeze does not depend on alpha. Its constant and the third are float32 numbers. */
 static double
 gamma_draw(mt_rng *r, mt_dtype dtype, double alpha)
 {

@@ -1,6 +1,6 @@
 /* mt-flags: -ffp-contract=off */
 /* The engine. Renewal and tempering are loops over the whole state that the compiler vectorises
- * (random.k.c): words are renewed in place, 624 at a time, and tempered straight into the output. */
+ * (random.k.c): words are renewed in place, 624 at a time, and tempered on their way out. */
 #define _GNU_SOURCE
 #include "kernels/rng.h"
 

@@ -37,8 +37,8 @@ uint64_t mt_rng_seed_fresh(mt_rng *r);
 uint64_t mt_rng_seed_value(const mt_rng *r);
 
 /* The saved state, byte for byte PyTorch's: int64 seed, int32 left, int32 1, int64 next, 624 words
- * as uint64, three doubles of which the second is the kept normal and the others are 0, int32 "there
- * is a kept normal", 4 bytes 0, the float counterpart: value, uint8 "it is there", 3 bytes 0. */
+ * as uint64, three doubles of which the second is the kept normal and the others are 0, int32
+ * "there is a kept normal", 4 bytes 0, float32 normal, uint8 "there is one", 3 bytes 0. */
 void mt_rng_get_state(const mt_rng *r, uint8_t out[MT_RNG_STATE_BYTES]);
 /* Takes over a saved state. RuntimeError, and the generator as it was, for another size or for
  * counters that do not describe a position in the stream. */
