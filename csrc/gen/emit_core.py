@@ -471,8 +471,8 @@ def composite_body(e: Entry, ops: dict[str, list[Schema]]) -> str:
         return _finish(low, head + ["    int rc = -1;"], ["    rc = 0;", "    goto done;", "done:"]) + "\n    return rc;\n}\n"
     v = low.run(e.body or "")
     if single:
-        tail = [f"    result = mt_xkeep({v.code[0]});", "    goto done;", "done:"]
-        return _finish(low, head + ["    mt_tensor *result = NULL;"], tail) + "\n    return result;\n}\n"
+        tail = [f"    made_ = mt_xkeep({v.code[0]});", "    goto done;", "done:"]
+        return _finish(low, head + ["    mt_tensor *made_ = NULL;"], tail) + "\n    return made_;\n}\n"
     tail = []
     if s.inplace or s.outs:
         pass
@@ -508,6 +508,8 @@ def pointwise_spec(e: Entry) -> str:
     return (f"static const mt_pointwise pw_{e.ident} = {{\n"
             f"    .ninputs = {len(p['inputs'])}, .nparams = {len(p['params'])}, .nouts = {p['outputs']},\n"
             f"    .inputs = {{{inputs}}}, .params = {{{params}}}, .dtypes = {mask},\n"
+            f"    .npromote = {len(p['promote_with'])}, .promote_with = {{{', '.join(str(s.index(n)) for n in p['promote_with']) or '0'}}},"
+            f" .check = {p['check'] or 'NULL'},\n"
             f"    .promote = {promo}, .result = {result}, .kernel_name = \"{p['kernel_name']}\",\n"
             f"    .loops = {{{loops}_baseline, MT_AVX2({loops}_avx2), MT_AVX512({loops}_avx512)}},\n}};\n")
 

@@ -311,7 +311,7 @@ class Lowering:
                 return Val("bool", [f"({v.code[0]} {none} MT_DTYPE_NONE)"])
             raise self.fail(node, f"{v.type} is never None")
         a, b = self.expr(node.left), self.expr(node.comparators[0])
-        if "Tensor" in (a.type, b.type):
+        if a.type in ("Tensor", "Tensor?") or b.type in ("Tensor", "Tensor?"):
             return self.call_op(_CMPS[type(op)], [a, b], {}, node)
         c = _CMP_C[type(op)]
         if a.type == "str" or b.type == "str":

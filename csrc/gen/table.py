@@ -114,7 +114,7 @@ def _grad(schema: sc.Schema, grad: Any) -> dict[str, str]:
 def _pointwise(schema: str, kernel: Any, dtypes: frozenset, *, promotes: str = "", result: str = "",
                kernel_name: str = "", inputs: tuple[str, ...] = (), grad: Any = None, inplace: bool = True,
                out: Any = True, unary: bool = False, scalar: bool = False, scalar_out: bool = True,
-               outputs: int = 1, **more: Any) -> Entry:
+               outputs: int = 1, promote_with: tuple[str, ...] = (), check: str = "", **more: Any) -> Entry:
     s = sc.parse(schema)
     if isinstance(kernel, str):
         kernel = {"all": kernel}
@@ -125,8 +125,9 @@ def _pointwise(schema: str, kernel: Any, dtypes: frozenset, *, promotes: str = "
     names = tuple(inputs) or tuple(a.name for a in s.args if a.is_tensor)
     spec = {"kernel": kernel, "dtypes": dtypes, "promotes": promotes, "result": result,
             "kernel_name": kernel_name or f"{s.name}_cpu", "inputs": names, "unary": unary,
-            "outputs": outputs,
-            "params": tuple(a.name for a in s.args if a.name not in names and not a.is_tensor)}
+            "outputs": outputs, "promote_with": tuple(promote_with), "check": check,
+            "params": tuple(a.name for a in s.args if a.name not in names and not a.is_tensor
+                            and a.type in ("Scalar", "float", "int", "bool", "str"))}
     e = _add(Entry(s, "pointwise", _where(), _current_group, grad=_grad(s, grad), dtypes=dtypes,
                    pointwise=spec, **more))
     _variants(e, inplace, out)
@@ -150,6 +151,11 @@ def binary(schema: str, kernel: Any, dtypes: frozenset = ALL, **kw: Any) -> Entr
     """Elementwise operator of two tensors with broadcasting. `kernel` is a C expression on
     `a`, `b` and the operator's number arguments by name."""
     return _pointwise(schema, kernel, dtypes, **kw)
+
+
+def libm(name: str) -> dict[str, str]:
+    """Complex kernels by the C library's function of this name."""
+    return {"complex64": f"c{name}f(a)", "complex128": f"c{name}(a)"}
 
 
 def ternary(schema: str, kernel: Any, dtypes: frozenset = ALL, **kw: Any) -> Entry:
@@ -247,5 +253,5 @@ def load(tables: pathlib.Path) -> list[Entry]:
 
 
 __all__ = ["ALL", "BOOL", "COMPLEX", "EVERY", "FLOAT", "HALF", "INT", "NUMERIC", "ORDERED", "REAL", "UINT",
-           "Entry", "binary", "composite", "factory", "func", "helper", "load", "op", "ternary", "unary", "view"]
+           "Entry", "binary", "composite", "factory", "func", "helper", "libm", "load", "op", "ternary", "unary", "view"]
 _ = ast, importlib

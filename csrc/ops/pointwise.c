@@ -241,7 +241,12 @@ mt_pointwise_meta(mt_call *call)
     if (MT_UNLIKELY(n == 0))
         return mt_fail(MT_RUNTIME, "%s expects at least one tensor", call->op->name);
     mt_dtype common;
-    if (simple || pw->promote == MT_PROMOTE_NONE) {
+    if (MT_UNLIKELY(pw->npromote)) {
+        common = mt_result_type(call->args, pw->promote_with, pw->npromote);
+        if (common == MT_DTYPE_NONE)
+            return -1;
+        simple = false;
+    } else if (simple || pw->promote == MT_PROMOTE_NONE) {
         common = (mt_dtype)in[0]->dtype;
         if (!simple)
             for (int k = 1; k < n; k++)
@@ -375,9 +380,13 @@ read_params(const mt_pointwise *pw, const mt_value *args, mt_param *params)
 {
     for (int k = 0; k < pw->nparams; k++) {
         mt_value v = args[pw->params[k]];
-        params[k] = (mt_param){mt_scalar_f64(v), mt_scalar_imag(v), mt_scalar_i64(v)};
-        if (v.tag == MT_V_NONE)
-            params[k] = (mt_param){0, 0, 0};
+        params[k] = v.tag == MT_V_STR
+                        ? (mt_param){0, 0, 0}
+                        : (mt_param){mt_scalar_f64(v), mt_scalar_imag(v), mt_scalar_i64(v)};
+        if (v.tag == MT_V_STR) /* a choice: 0 for "none" */
+            params[k] = (mt_param){0, 0, strcmp(v.u.s, "none") != 0};
+        if (v.tag == MT_V_NONE) /* left out: not a number, which no kernel acts on */
+            params[k] = (mt_param){__builtin_nan(""), 0, 0};
     }
 }
 

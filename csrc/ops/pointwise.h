@@ -30,6 +30,7 @@ typedef enum mt_promotion {
 typedef struct mt_pointwise {
     uint8_t ninputs, nparams, nouts;
     uint8_t inputs[6], params[6]; /* argument numbers */
+    uint8_t npromote, promote_with[6]; /* arguments that decide the dtype; none: the inputs */
     uint8_t promote;              /* mt_promotion */
     uint8_t result;               /* fixed result dtype, or MT_DTYPE_NONE */
     uint32_t dtypes;              /* compute dtypes that have a loop */
@@ -45,6 +46,12 @@ typedef struct mt_pointwise {
 #define MT_AVX2(table) NULL
 #define MT_AVX512(table) NULL
 #endif
+
+/* Checks that the table names (mt_pointwise.check). */
+int mt_check_alpha(mt_call *call, mt_dtype common);     /* add, sub: alpha against the dtype */
+int mt_check_divisor(mt_call *call, mt_dtype common);   /* no integer division by zero */
+int mt_check_exponent(mt_call *call, mt_dtype common);  /* no negative integer powers */
+int mt_check_clamp(mt_call *call, mt_dtype common);     /* a bound must be given */
 
 int mt_pointwise_meta(mt_call *call);
 int mt_pointwise_impl(mt_call *call);

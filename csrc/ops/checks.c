@@ -1,0 +1,86 @@
+/* Checks of elementwise operators' arguments that go beyond dtype and shape. */
+#include "base/error.h"
+#include "ops/pointwise.h"
+#include "tensor/copy.h"
+
+int
+mt_check_alpha(mt_call *call, mt_dtype common)
+{
+    const mt_op *op = call->op;
+    bool sub = strstr(op->name, "sub") != NULL;
+    if (sub) {
+        int bools = 0, tensors = 0;
+        for (int i = 0; i < 2; i++) {
+            const mt_value *v = &call->args[i];
+            if (v->tag == MT_V_TENSOR) {
+                tensors++;
+                bools += v->u.t->dtype == MT_BOOL;
+            } else if (v->tag == MT_V_BOOL) {
+                tensors++;
+                bools++;
+            }
+        }
+        if (bools == 2)
+            return mt_fail(MT_RUNTIME,
+                           "Subtraction, the `-` operator, with two bool tensors is not supported. "
+                           "Use the `^` or `logical_xor()` operator instead.");
+        if (bools)
+            return mt_fail(MT_RUNTIME,
+                           "Subtraction, the `-` operator, with a bool tensor is not supported. If "
+                           "you are trying to invert a mask, use the `~` or `logical_not()` "
+                           "operator instead.");
+    }
+    for (int i = 0; i < op->nargs; i++) {
+        if (strcmp(op->args[i].name, "alpha"))
+            continue;
+        const mt_value *alpha = &call->args[i];
+        if (alpha->tag == MT_V_BOOL && common != MT_BOOL)
+            return mt_fail(MT_RUNTIME, "Boolean alpha only supported for Boolean results.");
+        if (mt_is_integral(common, true) && alpha->tag >= MT_V_FLOAT)
+            return mt_fail(MT_RUNTIME, "For integral input tensors, argument alpha must not be a "
+                                       "floating point number.");
+        if (alpha->tag == MT_V_COMPLEX && !mt_is_complex(common))
+            return mt_fail(MT_RUNTIME, "For non-complex input tensors, argument alpha must not be a "
+                                       "complex number.");
+    }
+    return 0;
+}
+
+int
+mt_check_divisor(mt_call *call, mt_dtype common)
+{
+    if (!mt_is_integral(common, true))
+        return 0;
+    const mt_value *v = &call->args[1];
+    bool zero = false;
+    if (v->tag != MT_V_TENSOR)
+        zero = mt_scalar_is_zero(*v);
+    else if (!mt_is_meta(v->u.t)) {
+        mt_tensor *flags = mt_empty(v->u.t->ndim, v->u.t->sizes, NULL, MT_BOOL, MT_CPU_DEVICE);
+        if (!flags || mt_copy_data(flags, v->u.t) < 0) {
+            mt_xrelease(flags);
+            return -1;
+        }
+        zero = flags->numel && memchr(mt_data(flags), 0, (size_t)flags->numel);
+        mt_release(flags);
+    }
+    return zero ? mt_fail(MT_RUNTIME, "ZeroDivisionError") : 0;
+}
+
+int
+mt_check_exponent(mt_call *call, mt_dtype common)
+{
+    const mt_value *v = &call->args[1];
+    if (mt_is_integral(common, true) && v->tag == MT_V_INT && v->u.i < 0)
+        return mt_fail(MT_RUNTIME, "Integers to negative integer powers are not allowed.");
+    return 0;
+}
+
+int
+mt_check_clamp(mt_call *call, mt_dtype common)
+{
+    (void)common;
+    if (mt_is_none(call->args[1]) && mt_is_none(call->args[2]))
+        return mt_fail(MT_RUNTIME, "torch.clamp: At least one of 'min' or 'max' must not be None");
+    return 0;
+}
