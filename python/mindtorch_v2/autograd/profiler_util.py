@@ -447,7 +447,8 @@ class FunctionEvent(_p.Event, FormattedTimesMixin):
         if self.is_async or self.device_type != DeviceType.CPU:
             return 0
         if self._session is not None:
-            return self._session.event(self._index)[_SELF] / 1000
+            own = self._session.event(self._index)[_SELF] / 1000
+            return min(own, self.cpu_time_total)  # which was rounded on its own
         return self.cpu_time_total - sum(child.cpu_time_total for child in self.cpu_children)
 
     @property

@@ -87,10 +87,13 @@ class Recording(_p.Session):
         """Blocks taken or given back outside of any event, as events."""
         if not self.profile_memory:
             return []
-        base = self.info["nevents"] + 1
-        return [
-            FunctionEvent(
-                id=base + i,
+        id, clock, out = self.info["nevents"], self.info["start_clock"], []
+        for time, _, nbytes, _, event, thread in self.allocs():
+            id += 1
+            if event >= 0:
+                continue
+            made = FunctionEvent(
+                id=id,
                 name=MEMORY_EVENT_NAME,
                 overload_name="",
                 thread=thread,
@@ -107,9 +110,17 @@ class Recording(_p.Session):
                 structured_input_strides=[],
                 input_dtypes=[],
             )
-            for i, (time, _, nbytes, _, event, thread) in enumerate(self.allocs())
-            if event < 0
-        ]
+            made.__dict__.update(
+                trace_name=None,
+                kind="memory",
+                step=self.step_at(time),
+                start_ns=clock + time,
+                end_ns=clock + time,
+                duration_ns=0,
+                correlation_id=id,
+            )
+            out.append(made)
+        return out
 
     def events(self):
         """A new EventList of FunctionEvents in order of their beginnings."""
@@ -119,8 +130,6 @@ class Recording(_p.Session):
             field = self.column("name")
             events = [event for event in events if field[event._index] not in hidden]
         lone = self._lone_memory()
-        for event in lone:
-            event.__dict__["trace_name"] = None
         if lone:
             events += lone
             events.sort(key=lambda event: event.time_range.start)

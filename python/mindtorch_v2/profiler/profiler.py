@@ -449,6 +449,51 @@ def _unreachable(before, after):
     raise AssertionError(f"A schedule went from {before} to {after}")
 
 
+def _wrong(before, after):
+    return partial(_warn, f"Incorrect schedule: {before} followed by {after}", stacklevel=5)
+
+
+def _actions():
+    """The state machine: (action before, action now or None for the end) -> methods of profile, or
+    functions, in order. start_trace prepares where nothing did, after RECORD followed by WARMUP."""
+    none, warmup, record, save, stopped = ProfilerAction
+    prepare, start, stop, ready = "prepare_trace", "start_trace", "stop_trace", "_trace_ready"
+    return {
+        (none, none): [],
+        (none, warmup): [prepare],
+        (none, record): [prepare, start],
+        (none, save): [prepare, start],
+        (none, stopped): [partial(_unreachable, "NONE", "DEVICE_STOPPED")],
+        (warmup, none): [_wrong("WARMUP", "NONE"), start, stop],
+        (warmup, warmup): [],
+        (warmup, record): [start],
+        (warmup, save): [start],
+        (warmup, stopped): [start, stop, ready],
+        (record, none): [_wrong("RECORD", "NONE"), stop],
+        (record, warmup): [_wrong("RECORD", "WARMUP"), stop],
+        (record, record): [],
+        (record, save): [],
+        (record, stopped): [stop, ready],
+        (save, none): [stop, ready],
+        (save, warmup): [stop, ready, prepare],
+        (save, record): [stop, ready, prepare, start],
+        (save, save): [stop, ready, prepare, start],
+        (save, stopped): [partial(_unreachable, "RECORD_AND_SAVE", "DEVICE_STOPPED")],
+        (stopped, none): [],
+        (stopped, warmup): [prepare],
+        (stopped, record): [prepare, start],
+        (stopped, save): [prepare, start],
+        (stopped, stopped): [],
+        (warmup, None): [start, stop],
+        (record, None): [stop, ready],
+        (save, None): [stop, ready],
+        (stopped, None): [],
+    }
+
+
+_ACTIONS = _actions()
+
+
 class profile(_KinetoProfile):
     """Records what the program does, in the steps that a schedule chooses.
 
@@ -517,48 +562,14 @@ class profile(_KinetoProfile):
         self.step_num = 0
         self.current_action = self._next_action()
         self.step_rec_fn = None
-        self.action_map = self._make_action_map()
 
-    def _make_action_map(self):
-        """(action before, action now or None for the end) -> what to do, in order."""
-        none, warmup, record, save, stopped = ProfilerAction
-        prepare, start, stop = self.prepare_trace, self.start_trace, self.stop_trace
-        ready = self._trace_ready
+    @property
+    def action_map(self):
+        """(action before, action now or None for the end) -> what is done, in order."""
+        return {key: [self._bound(do) for do in doing] for key, doing in _ACTIONS.items()}
 
-        def wrong(before, after):
-            return partial(_warn, f"Incorrect schedule: {before} followed by {after}", stacklevel=5)
-
-        return {
-            (none, none): [],
-            (none, warmup): [prepare],
-            (none, record): [prepare, start],
-            (none, save): [prepare, start],
-            (none, stopped): [partial(_unreachable, "NONE", "DEVICE_STOPPED")],
-            (warmup, none): [wrong("WARMUP", "NONE"), start, stop],
-            (warmup, warmup): [],
-            (warmup, record): [start],
-            (warmup, save): [start],
-            (warmup, stopped): [start, stop, ready],
-            (record, none): [wrong("RECORD", "NONE"), stop],
-            (record, warmup): [wrong("RECORD", "WARMUP"), stop],
-            (record, record): [],
-            (record, save): [],
-            (record, stopped): [stop, ready],
-            (save, none): [stop, ready],
-            (save, warmup): [stop, ready, prepare],
-            (save, record): [stop, ready, prepare, start],
-            (save, save): [stop, ready, prepare, start],
-            (save, stopped): [partial(_unreachable, "RECORD_AND_SAVE", "DEVICE_STOPPED")],
-            (stopped, none): [],
-            (stopped, warmup): [prepare],
-            (stopped, record): [prepare, start],
-            (stopped, save): [prepare, start],
-            (stopped, stopped): [],
-            (warmup, None): [start, stop],
-            (record, None): [stop, ready],
-            (save, None): [stop, ready],
-            (stopped, None): [],
-        }
+    def _bound(self, action):
+        return getattr(self, action) if isinstance(action, str) else action
 
     def _next_action(self):
         action = self.schedule(self.step_num)
@@ -609,8 +620,8 @@ class profile(_KinetoProfile):
             self.step_rec_fn = None
 
     def _transit_action(self, before, now):
-        for action in self.action_map.get((before, now)) or ():
-            action()
+        for action in _ACTIONS.get((before, now), ()):
+            self._bound(action)()
 
     def _trace_ready(self):
         if self.on_trace_ready:
