@@ -134,8 +134,8 @@ typedef struct text {
 /* A push as it stands in the input and, when renaming, in the output. */
 typedef struct push {
     text string;
-    bool memoised; /* by the push itself */
-    size_t out_start, out_end;
+    bool literal, memoised;             /* by the push itself */
+    size_t out_start, out_mid, out_end; /* the push itself ends at out_mid, its PUT at out_end */
 } push;
 
 typedef struct walker {
@@ -143,7 +143,8 @@ typedef struct walker {
     size_t n;
     text *memo;                /* by index; only strings are kept */
     size_t memo_cap, memo_len; /* memo_len: entries made, the index MEMOIZE takes */
-    push last[2]; /* the latest pushes, [1] the newest; chars NULL where something else came */
+    push last[2];  /* the latest pushes, [1] the newest; chars NULL where something else came */
+    bool has_memo; /* protocol 4 and up: the memo's strings may become names */
 } walker;
 
 static int
@@ -173,10 +174,10 @@ memo_get(const walker *w, uint64_t index)
 }
 
 static void
-pushed(walker *w, text string, size_t out_start)
+pushed(walker *w, text string, bool literal, size_t out_start)
 {
     w->last[0] = w->last[1];
-    w->last[1] = (push){string, false, out_start, 0};
+    w->last[1] = (push){string, literal, false, out_start, 0, 0};
 }
 
 /* Follows what the step does to the top of the stack; out_start is where its copy begins. */
@@ -187,16 +188,19 @@ follow(walker *w, const step *s, size_t out_start)
     switch (s->op) {
     case SHORT_BINUNICODE:
     case BINUNICODE:
-    case BINUNICODE8: pushed(w, (text){(const char *)arg, s->arg_len}, out_start); return 0;
+    case BINUNICODE8: pushed(w, (text){(const char *)arg, s->arg_len}, true, out_start); return 0;
     case 'h':
-    case 'j': pushed(w, memo_get(w, number(arg, s->arg_len)), out_start); return 0;
-    case MEMOIZE: w->last[1].memoised = true; return memo_put(w, w->memo_len, w->last[1].string);
+    case 'j': pushed(w, memo_get(w, number(arg, s->arg_len)), false, out_start); return 0;
+    case MEMOIZE:
     case 'q':
     case 'r':
         w->last[1].memoised = true;
-        return memo_put(w, number(arg, s->arg_len), w->last[1].string);
+        if (!w->has_memo)
+            return 0;
+        return memo_put(w, s->op == MEMOIZE ? w->memo_len : number(arg, s->arg_len),
+                        w->last[1].string);
     case FRAME: return 0;
-    default: w->last[0] = w->last[1] = (push){{NULL, 0}, false, 0, 0}; return 0;
+    default: w->last[0] = w->last[1] = (push){{NULL, 0}, false, false, 0, 0, 0}; return 0;
     }
 }
 
@@ -212,7 +216,7 @@ split_lines(const walker *w, const step *s, text *module, text *name)
 int
 mt_pickle_globals(const uint8_t *data, size_t n, mt_pickle_global_fn visit, void *ctx)
 {
-    walker w = {.data = data, .n = n};
+    walker w = {.data = data, .n = n, .has_memo = true};
     step s;
     int rc = -1, state;
     for (size_t at = 0; (state = next_step(data, n, at, &s)) == 1; at = s.end) {
@@ -309,6 +313,34 @@ done:
     return rc;
 }
 
+/* "module\nname\n" */
+static bool
+is_named_global(text t)
+{
+    const char *mid = t.chars ? memchr(t.chars, '\n', t.len) : NULL;
+    const char *end = mid ? memchr(mid + 1, '\n', t.len - (size_t)(mid + 1 - t.chars)) : NULL;
+    return end && end == t.chars + t.len - 1;
+}
+
+/* A text as persistent id stands for a global, which takes its place and its memo entry. MEMOIZE
+ * counts entries instead of naming them: there the literal stays for the memo and is popped. */
+static int
+name_global(walker *w, output *o)
+{
+    push id = w->last[1];
+    uint8_t put[5];
+    size_t put_len = id.out_end - id.out_mid;
+    if (w->has_memo && id.memoised) {
+        o->n = id.out_end;
+        return append(o, "0c", 2) || append(o, id.string.chars, id.string.len) ? -1 : 0;
+    }
+    memcpy(put, o->data + id.out_mid, put_len);
+    o->n = id.out_start;
+    return append(o, "c", 1) || append(o, id.string.chars, id.string.len) || append(o, put, put_len)
+               ? -1
+               : 0;
+}
+
 static int
 rename_step(walker *w, output *o, const step *s, size_t at, const char *from, const char *to)
 {
@@ -325,6 +357,9 @@ rename_step(walker *w, output *o, const step *s, size_t at, const char *from, co
     }
     if (s->op == FRAME)
         return 0;
+    if (s->op == 'Q' && w->last[1].literal && is_named_global(w->last[1].string) &&
+        w->last[1].out_end - w->last[1].out_mid <= 5)
+        return name_global(w, o);
     if (s->op == STACK_GLOBAL && w->last[1].string.chars &&
         is_below(w->last[0].string, from, from_len) && rename_pushed(w, o, to, from_len))
         return -1;
@@ -334,9 +369,8 @@ rename_step(walker *w, output *o, const step *s, size_t at, const char *from, co
 uint8_t *
 mt_pickle_rename(const uint8_t *data, size_t n, const char *from, const char *to, size_t *out_n)
 {
-    walker w = {.data = data, .n = n};
+    walker w = {.data = data, .n = n, .has_memo = n >= 2 && data[0] == PROTO && data[1] >= 4};
     output o = {malloc(n + 256), 0, n + 256};
-    bool has_stack_globals = n >= 2 && data[0] == PROTO && data[1] >= 4;
     step s;
     int state = -1;
     if (!o.data)
@@ -345,11 +379,11 @@ mt_pickle_rename(const uint8_t *data, size_t n, const char *from, const char *to
         size_t out_start = o.n;
         if (rename_step(&w, &o, &s, at, from, to))
             goto fail;
-        if (has_stack_globals) {
-            if (follow(&w, &s, out_start))
-                goto fail;
-            w.last[1].out_end = o.n;
-        }
+        if (follow(&w, &s, out_start))
+            goto fail;
+        if (w.last[1].out_start == out_start)
+            w.last[1].out_mid = o.n;
+        w.last[1].out_end = o.n;
         if (s.op == STOP) {
             free(w.memo);
             *out_n = o.n;

@@ -17,7 +17,9 @@ typedef int (*mt_pickle_global_fn)(void *ctx, const char *module, size_t module_
 int mt_pickle_globals(const uint8_t *data, size_t n, mt_pickle_global_fn visit, void *ctx);
 
 /* A copy of the pickle in which globals of the module `from` and of those below it are named in
- * `to`. Strings that are data stay as they are, and frames (protocol 4 and up, optional by
- * definition) are left out. The result is malloc'ed, *out_n bytes; NULL on error. */
+ * `to`. A persistent id that is a literal "module\nname\n" becomes the global of that name, as it
+ * is: so a pickler can name what it could not find there. Strings that are data stay as they are,
+ * and frames (protocol 4 and up, optional by definition) are left out. The result is malloc'ed,
+ * *out_n bytes; NULL on error. */
 uint8_t *mt_pickle_rename(const uint8_t *data, size_t n, const char *from, const char *to,
                           size_t *out_n);

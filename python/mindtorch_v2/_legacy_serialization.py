@@ -70,10 +70,12 @@ def write_stream(obj, f, pickle_module, pickle_protocol):
             cls, key = id_[1:3]
             element_sizes[key] = 1 if cls is UntypedStorage else cls.dtype.itemsize
             return (*id_, None)
-        if obj not in classes if _is_user_module(obj) else False:
+        if _is_user_module(obj):
+            if obj in classes:
+                return None
             classes.add(obj)
             return ("module", obj, *_source_of(obj))
-        return None
+        return keys.persistent_id(obj)
 
     data = _pickled(obj, keys, pickle_module, pickle_protocol, persistent_id)
     system = {

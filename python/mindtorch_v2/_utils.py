@@ -41,7 +41,7 @@ def _rebuild_tensor_v3(
 
 
 def _finish(tensor, requires_grad, backward_hooks, metadata):
-    if requires_grad:
+    if requires_grad is not False:
         tensor.requires_grad = requires_grad
     if metadata:
         set_tensor_metadata(tensor, metadata)

@@ -22,6 +22,7 @@ from enum import Enum
 from threading import local
 
 from . import _C, _weights_only_unpickler
+from ._utils import _rebuild_from_type_v2
 from .storage import (
     TypedStorage,
     UntypedStorage,
@@ -412,6 +413,25 @@ def _maybe_decode_ascii(text):
     return text.decode("ascii") if isinstance(text, bytes) else text
 
 
+def _shown_name(obj):
+    """The persistent id "module\\nname\\n" of an object of ours whose name in files is not the one
+    a pickler would find it by; `_C._pickle_rename` turns it into that global. Such are classes and
+    dtypes that go by PyTorch's names (`torch.Tensor.__module__` is "torch"), and one function. None
+    for other objects."""
+    if isinstance(obj, type):
+        module, name = obj.__module__, obj.__qualname__
+    elif obj is _rebuild_from_type_v2:
+        return "torch._tensor\n_rebuild_from_type_v2\n"
+    else:  # a dtype and the like, whose text is its name
+        module, _, name = str(obj).rpartition(".")
+    if not isinstance(module, str) or not (module == "torch" or module.startswith("torch.")):
+        return None
+    found = sys.modules.get(_module_in_package(module))
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return f"{module}\n{name}\n" if found is obj else None
+
+
 def _module_in_package(module):
     """The module that a file means: `torch.x` is ours."""
     if module == "torch.tensor":  # its name in old files
@@ -590,6 +610,12 @@ class _StorageKeys:
             dtype: getattr(torch, name) for dtype, name in _dtype_to_storage_type_map().items()
         }
         self._uint8 = torch.uint8
+        self._named_types = (
+            type,
+            torch.dtype,
+            torch.memory_format,
+            type(_rebuild_from_type_v2),
+        )
 
     def id_of(self, untyped, dtype):
         """("storage", class, key, location, numel). dtype None: an untyped storage."""
@@ -612,24 +638,26 @@ class _StorageKeys:
         return "storage", cls, *known, nbytes // dtype.itemsize
 
     def persistent_id(self, obj):
-        """The id of a typed or untyped storage, None for anything else."""
+        """The id of a storage, or of what cannot be named otherwise; None for anything else."""
         if isinstance(obj, UntypedStorage):
             return self.id_of(obj, None)
         if isinstance(obj, TypedStorage):
             return self.id_of(obj._untyped_storage, obj.dtype)
+        if isinstance(obj, self._named_types):
+            return _shown_name(obj)
         return None
 
 
-def _make_plain_pickler(keys, persistent_id=None):
+def _make_plain_pickler(keys, binary, persistent_id=None):
     """A subclass of the standard pickler that takes tensors apart without detours. `persistent_id`
-    makes the ids out of what `keys` gives."""
+    makes the ids out of what `keys` gives; `binary`: the protocol has ids that are objects."""
     from collections import OrderedDict
 
     from . import _utils
     from .nn.parameter import Parameter
 
     torch = _torch()
-    Tensor = torch.Tensor
+    Tensor, function = torch.Tensor, type(_rebuild_from_type_v2)
     legacy_dtypes = _dtype_to_storage_type_map()
     rebuild_v2, rebuild_parameter = _utils._rebuild_tensor_v2, _utils._rebuild_parameter
     id_of = keys.id_of if persistent_id is None else lambda *ref: persistent_id(_Ref(ref))
@@ -645,10 +673,12 @@ def _make_plain_pickler(keys, persistent_id=None):
                 return None
             if cls is _Ref:
                 return id_of(*obj)
+            if cls is function and obj is not _rebuild_from_type_v2:
+                return None
             id_ = other_id(obj)
             if id_ is None and not isinstance(obj, type):
                 plain.add(cls)
-            return id_
+            return id_ if binary or not isinstance(id_, str) else None
 
         def reducer_override(self, obj):
             cls = type(obj)
@@ -685,16 +715,18 @@ def _pickled(obj, keys, pickle_module, pickle_protocol, persistent_id=None):
     from io import BytesIO
 
     buffer = BytesIO()
+    binary = pickle_protocol is None or pickle_protocol != 0
     if pickle_module is pickle:
-        pickler = _make_plain_pickler(keys, persistent_id)(buffer, protocol=pickle_protocol)
+        Pickler = _make_plain_pickler(keys, binary, persistent_id)
     else:
         find_id = keys.persistent_id if persistent_id is None else persistent_id
 
         class Pickler(pickle_module.Pickler):
             def persistent_id(self, obj):
-                return find_id(obj)
+                id_ = find_id(obj)
+                return id_ if binary or not isinstance(id_, str) else None
 
-        pickler = Pickler(buffer, protocol=pickle_protocol)
+    pickler = Pickler(buffer, protocol=pickle_protocol)
     pickler.dump(obj)
     return _C._pickle_rename(buffer.getbuffer(), _PACKAGE, "torch")
 
@@ -980,7 +1012,7 @@ def _read_archive(reader, map_location, pickle_module, mapped, pickle_load_args)
     reader._check_crc32 = bool(get_crc32_options())
     read = _make_storage_reader(reader, map_location, mapped)
     uint8 = _torch().uint8
-    loaded = {}
+    loaded, sizes = {}, {}
 
     def persistent_load(saved_id):
         if not isinstance(saved_id, tuple):
@@ -995,18 +1027,23 @@ def _read_archive(reader, map_location, pickle_module, mapped, pickle_load_args)
         if typed is None:
             dtype = uint8 if cls is UntypedStorage else cls.dtype
             untyped = read(dtype, numel * dtype.itemsize, key, location)
+            sizes[key] = untyped.nbytes()
             loaded[key] = typed = _wrap(untyped, dtype)
         return typed
 
     data = reader.get_record("data.pkl")
     if pickle_module is None:
         encoding = pickle_load_args["encoding"]
-        return _weights_only_unpickler.load(data, 0, persistent_load, encoding)[0]
-    from io import BytesIO
+        result, _ = _weights_only_unpickler.load(data, 0, persistent_load, encoding)
+    else:
+        from io import BytesIO
 
-    return _make_unpickler(pickle_module, persistent_load)(
-        BytesIO(data), **pickle_load_args
-    ).load()
+        Unpickler = _make_unpickler(pickle_module, persistent_load)
+        result = Unpickler(BytesIO(data), **pickle_load_args).load()
+    # A tensor that reaches beyond its storage makes it grow: in a file, that is a wrong size.
+    if any(loaded[key]._untyped_storage.nbytes() != size for key, size in sizes.items()):
+        raise RuntimeError("Trying to resize storage that is not resizable")
+    return result
 
 
 def _make_unpickler(pickle_module, persistent_load_):

@@ -109,6 +109,15 @@ test_rename(void)
                   "\x80\x05X\x06\x00\x00\x00theirs\x8c\x01x\x93.", 18);
     check_renamed(BYTES("\x80\x02(iours\nx\n."), "\x80\x02(itheirs\nx\n.", 14);
     check_renamed(BYTES("N."), "N.", 2);
+    /* Persistent ids that stand for globals; the memo of protocol 4 keeps its numbers. */
+    check_renamed(BYTES("\x80\x02X\x07\x00\x00\x00ours\nb\nq\x01QX\x05\x00\x00\x00ours\nQ\x86."),
+                  "\x80\x02"
+                  "cours\nb\nq\x01X\x05\x00\x00\x00ours\nQ\x86.",
+                  25);
+    check_renamed(BYTES("\x80\x04\x8c\x04m\nb\n\x94Q."),
+                  "\x80\x04\x8c\x04m\nb\n\x94"
+                  "0cm\nb\n.",
+                  16);
 }
 
 static void
