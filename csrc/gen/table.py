@@ -178,9 +178,16 @@ def func(schema: str, *, impl: str | None = None, grad: Any = None, dtypes: froz
     """Operator whose one C function `<ident>` makes its own results (CompositeExplicit): for
     data-dependent shapes, in-place and out= forms written by hand, factories."""
     s = sc.parse(schema)
-    return _add(Entry(s, kw.pop("family", "func"), _where(), _current_group, impl=impl or s.ident,
-                      grad=_grad(s, grad), dtypes=dtypes,
-                      variant="inplace" if s.inplace else "out" if s.outs else "functional", **kw))
+    out = kw.pop("out", None)
+    e = _add(Entry(s, kw.pop("family", "func"), _where(), _current_group, impl=impl or s.ident,
+                   grad=_grad(s, grad), dtypes=dtypes,
+                   variant="inplace" if s.inplace else "out" if s.outs else "functional", **kw))
+    if out:  # the form with out=: computes the result and copies it
+        _add(replace(e, schema=sc.make_out(s, out if isinstance(out, str) else None), impl=None,
+                     family="composite", body="@out", variant="out", functional=e, grad={},
+                     flags=(), node=None, nondiff=(), jvp=None,
+                     py=tuple(p for p in e.py if p != "method"), py_sigs=()))
+    return e
 
 
 def factory(schema: str, **kw: Any) -> Entry:
