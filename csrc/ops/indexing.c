@@ -21,9 +21,9 @@ typedef struct plan {
 } plan;
 
 static void
-clear(plan *p)
+clear(plan *p, const mt_tensor *self)
 {
-    for (int d = 0; d < MT_MAX_DIMS; d++)
+    for (int d = 0; d < self->ndim; d++)
         mt_xrelease(p->index[d]);
     mt_places_clear(&p->places);
 }
@@ -32,14 +32,15 @@ clear(plan *p)
 static int
 add_mask(plan *p, mt_tensor *self, mt_tensor *mask, int *dim)
 {
-    for (int d = 0; d < mask->ndim; d++)
-        if (*dim + d >= self->ndim || mask->sizes[d] != self->sizes[*dim + d])
+    for (int d = 0; d < mask->ndim; d++) {
+        if (*dim + d >= self->ndim)
+            return mt_fail(MT_INDEX, "too many indices for tensor of dimension %d", self->ndim);
+        if (mask->sizes[d] != self->sizes[*dim + d])
             return mt_fail(MT_INDEX,
-                           *dim + d >= self->ndim
-                               ? "too many indices for tensor of dimension %d"
-                               : "The shape of the mask %2$s at index %3$d does not match the shape of "
-                                 "the indexed tensor %4$s at index %5$d",
-                           self->ndim, mt_shape_str(mask), d, mt_shape_str(self), *dim + d);
+                           "The shape of the mask %s at index %d does not match the shape of the "
+                           "indexed tensor %s at index %d",
+                           mt_shape_str(mask), d, mt_shape_str(self), *dim + d);
+    }
     mt_tensor *columns = mt_nonzero_columns(mask);
     if (!columns)
         return -1;
@@ -184,7 +185,7 @@ add_offsets(plan *p, mt_tensor *self, int64_t other_numel)
 static int
 make_plan(plan *p, mt_tensor *self, mt_tensor *const *indices, int64_t n)
 {
-    memset(p->index, 0, sizeof p->index);
+    memset(p->index, 0, self->ndim * sizeof *p->index);
     p->index_ndim = 0;
     p->places = (mt_places){0};
     if (add_indices(p, self, indices, n) < 0 || broadcast_indices(p, self->ndim) < 0)
@@ -246,7 +247,7 @@ op_index_Tensor(mt_tensor *self, mt_tensor *const *indices, int64_t indices_n)
         (out = mt_empty(p.ndim, p.sizes, NULL, (mt_dtype)self->dtype, self->device)) &&
         !mt_is_meta(self))
         mt_places_read(&p.places, mt_data(out));
-    clear(&p);
+    clear(&p, self);
     return out;
 }
 
@@ -312,7 +313,7 @@ put(mt_tensor *self, mt_tensor *const *indices, int64_t n, mt_tensor *values, bo
 done:
     mt_xrelease(source);
     mt_xrelease(packed);
-    clear(&p);
+    clear(&p, self);
     return rc;
 }
 
@@ -372,6 +373,38 @@ mt_tensor *
 op_alias(mt_tensor *self)
 {
     return mt_alias_same(self);
+}
+
+mt_tensor *
+op_unsqueeze(mt_tensor *self, int64_t dim)
+{
+    int d = mt_wrap_dim(dim, self->ndim + 1);
+    if (d < 0)
+        return NULL;
+    if (self->ndim == MT_MAX_DIMS)
+        return mt_fail_null(MT_RUNTIME, "unsqueeze: at most %d dimensions", MT_MAX_DIMS);
+    int64_t sizes[MT_MAX_DIMS], strides[MT_MAX_DIMS];
+    for (int i = 0, k = 0; i <= self->ndim; i++) {
+        if (i == d) {
+            sizes[i] = 1;
+            strides[i] = d < self->ndim ? self->sizes[d] * self->strides[d] : 1;
+        } else {
+            sizes[i] = self->sizes[k];
+            strides[i] = self->strides[k++];
+        }
+    }
+    return mt_alias(self, self->offset, self->ndim + 1, sizes, strides);
+}
+
+int
+op_unsqueeze_(mt_tensor *self, int64_t dim)
+{
+    mt_tensor *view = op_unsqueeze(self, dim);
+    if (!view)
+        return -1;
+    int rc = mt_tensor_set_geometry(self, view->ndim, view->sizes, view->strides);
+    mt_release(view);
+    return rc;
 }
 
 /* ---- along one dimension ------------------------------------------------------------------ */

@@ -68,8 +68,8 @@ fill(mt_tensor *self, mt_tensor *mask, mt_tensor *value)
         return mt_fail(MT_RUNTIME, "masked_fill_ only supports boolean masks, but got mask with dtype %s",
                        c_name((mt_dtype)mask->dtype));
     int64_t sizes[MT_MAX_DIMS];
-    memcpy(sizes, self->sizes, self->ndim * sizeof(int64_t));
-    int ndim = mt_broadcast(sizes, self->ndim, mask->sizes, mask->ndim);
+    memcpy(sizes, mask->sizes, mask->ndim * sizeof(int64_t));
+    int ndim = mt_broadcast(sizes, mask->ndim, self->sizes, self->ndim);
     if (ndim < 0)
         return -1;
     if (ndim != self->ndim || memcmp(sizes, self->sizes, (size_t)ndim * sizeof(int64_t)))
@@ -134,8 +134,8 @@ static mt_tensor *
 expanded_copy(mt_tensor *self, mt_tensor *mask)
 {
     int64_t sizes[MT_MAX_DIMS];
-    memcpy(sizes, self->sizes, self->ndim * sizeof(int64_t));
-    int ndim = mt_broadcast(sizes, self->ndim, mask->sizes, mask->ndim);
+    memcpy(sizes, mask->sizes, mask->ndim * sizeof(int64_t));
+    int ndim = mt_broadcast(sizes, mask->ndim, self->sizes, self->ndim);
     if (ndim < 0)
         return NULL;
     if (ndim == self->ndim && !memcmp(sizes, self->sizes, (size_t)ndim * sizeof(int64_t)))
@@ -178,8 +178,8 @@ op_masked_select(mt_tensor *self, mt_tensor *mask)
     if (mask->dtype != MT_BOOL)
         return mt_fail_null(MT_RUNTIME, "masked_select: expected BoolTensor for mask");
     int64_t sizes[MT_MAX_DIMS];
-    memcpy(sizes, self->sizes, self->ndim * sizeof(int64_t));
-    int ndim = mt_broadcast(sizes, self->ndim, mask->sizes, mask->ndim);
+    memcpy(sizes, mask->sizes, mask->ndim * sizeof(int64_t));
+    int ndim = mt_broadcast(sizes, mask->ndim, self->sizes, self->ndim);
     if (ndim < 0)
         return NULL;
     mt_tensor *flags = mt_packed_as(mask, MT_BOOL, ndim, sizes),
@@ -232,8 +232,8 @@ op_masked_scatter_(mt_tensor *self, mt_tensor *mask, mt_tensor *source)
                        "masked_scatter_ only supports boolean masks, but got mask with dtype %s",
                        mt_dtypes[mask->dtype].scalar_name);
     int64_t sizes[MT_MAX_DIMS];
-    memcpy(sizes, self->sizes, self->ndim * sizeof(int64_t));
-    int ndim = mt_broadcast(sizes, self->ndim, mask->sizes, mask->ndim);
+    memcpy(sizes, mask->sizes, mask->ndim * sizeof(int64_t));
+    int ndim = mt_broadcast(sizes, mask->ndim, self->sizes, self->ndim);
     if (ndim < 0)
         return -1;
     if (ndim != self->ndim || memcmp(sizes, self->sizes, (size_t)ndim * sizeof(int64_t)))

@@ -213,7 +213,13 @@ int
 op_scatter__reduce(mt_tensor *self, int64_t dim, mt_tensor *index, mt_tensor *src,
                    const char *reduce)
 {
-    mt_combine combine;
+    static bool warned;
+    if (mt_warn_once(&warned,
+                     "The reduce argument of torch.scatter with Tensor src is deprecated and will be "
+                     "removed in a future PyTorch release. Use torch.scatter_reduce instead for more "
+                     "reduction options.") < 0)
+        return -1;
+    mt_combine combine = NULL;
     return combine_of(reduce, (mt_dtype)self->dtype, &combine) < 0 ||
                    check_scatter("scatter()", self, &dim, index, src) < 0
                ? -1
@@ -224,7 +230,7 @@ int
 op_scatter__value_reduce(mt_tensor *self, int64_t dim, mt_tensor *index, mt_scalar value,
                          const char *reduce)
 {
-    mt_combine combine;
+    mt_combine combine = NULL;
     return combine_of(reduce, (mt_dtype)self->dtype, &combine) < 0 ||
                    check_scatter("scatter()", self, &dim, index, NULL) < 0
                ? -1

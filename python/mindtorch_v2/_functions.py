@@ -3,7 +3,7 @@
 from . import _C
 
 __all__ = ["is_tensor", "is_storage", "numel", "set_default_dtype", "typename", "is_floating_point", "is_complex",
-           "is_nonzero", "is_conj", "is_neg", "is_signed", "is_inference"]
+           "is_nonzero", "nonzero", "is_conj", "is_neg", "is_signed", "is_inference"]
 
 
 def is_tensor(obj, /):
@@ -57,3 +57,11 @@ is_inference = _method("is_inference")
 def is_nonzero(input):
     """Whether a tensor of one element is not zero; RuntimeError for other tensors."""
     return bool(input)
+
+
+def nonzero(input, *, out=None, as_tuple=False):
+    """Places of the elements that are not zero: int64 of shape (n, dim), or with as_tuple one 1-D
+    tensor per dimension, fit for indexing."""
+    if as_tuple:
+        return _C._VariableFunctions.nonzero_numpy(input)
+    return _C._VariableFunctions.nonzero(input, out=out)

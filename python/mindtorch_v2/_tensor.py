@@ -100,6 +100,11 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
         self.untyped_storage().share_memory_()
         return self
 
+    def nonzero(self, *, as_tuple=False):
+        """Places of the elements that are not zero: int64 of shape (n, dim), or with as_tuple one
+        1-D tensor per dimension."""
+        return self.nonzero_numpy() if as_tuple else super().nonzero()
+
     def __dir__(self):
         return sorted({*object.__dir__(self), *dir(type(self))} - {"volatile", "__cuda_array_interface__"})
 
