@@ -150,7 +150,7 @@ track_of(const writer *w, unsigned thread, unsigned which)
     return &w->tracks[3 * thread + which];
 }
 
-/* `, "pid": P, "tid": T, "ts": ` and the time. */
+/* `,"pid":P,"tid":T,"ts":` and the time. */
 MT_INLINE void
 put_place(writer *w, const struct track *track, int64_t time)
 {
@@ -168,7 +168,7 @@ put_dims(writer *w, const uint64_t *values, uint32_t n)
     *w->at++ = '[';
     for (uint32_t i = 0; i < n; i++) {
         if (i)
-            PUT(w, ", ");
+            PUT(w, ",");
         put_int(w, (int64_t)values[i]);
     }
     *w->at++ = ']';
@@ -183,14 +183,14 @@ put_geometry(writer *w, const mt_prof_side *side, bool strides)
     for (uint32_t i = 0; i < side->count; i++) {
         mt_prof_input in = mt_prof_input_next(side->words, &at);
         if (i)
-            put(w, ", ", 2);
+            put(w, ",", 1);
         if (in.kind == MT_PROF_IN_TENSORS) {
             uint32_t item = (uint32_t)(in.payload - side->words);
             put(w, "[", 1);
             for (uint32_t k = 0; k < in.count; k++) {
                 mt_prof_input t = mt_prof_input_next(side->words, &item);
                 if (k)
-                    put(w, ", ", 2);
+                    put(w, ",", 1);
                 put_dims(w, t.payload + (strides ? t.ndim : 0), t.ndim);
             }
             put(w, "]", 1);
@@ -209,7 +209,7 @@ put_types(writer *w, const mt_prof_side *side)
     for (uint32_t i = 0; i < side->count; i++) {
         mt_prof_input in = mt_prof_input_next(side->words, &at);
         const char *type = mt_prof_input_type(&in);
-        put(w, i ? ", \"" : "\"", i ? 3 : 1);
+        put(w, i ? ",\"" : "\"", i ? 2 : 1);
         put(w, type, strlen(type));
         put(w, "\"", 1);
     }
@@ -224,7 +224,7 @@ put_values(writer *w, const mt_prof_side *side)
     put(w, "[", 1);
     for (uint32_t i = 0; i < side->count; i++) {
         mt_prof_input in = mt_prof_input_next(side->words, &at);
-        put(w, i ? ", \"" : "\"", i ? 3 : 1);
+        put(w, i ? ",\"" : "\"", i ? 2 : 1);
         put(w, text, mt_prof_input_text(&in, text));
         put(w, "\"", 1);
     }
@@ -234,15 +234,15 @@ put_values(writer *w, const mt_prof_side *side)
 static void
 put_inputs(writer *w, const mt_prof_side *side)
 {
-    put(w, ", \"Concrete Inputs\": ", 21);
+    put(w, ",\"Concrete Inputs\":", 19);
     put_values(w, side);
-    put(w, ", \"Input type\": ", 16);
+    put(w, ",\"Input type\":", 14);
     put_types(w, side);
-    put(w, ", \"Input Strides\": ", 19);
+    put(w, ",\"Input Strides\":", 17);
     put_geometry(w, side, true);
-    put(w, ", \"Input Dims\": ", 16);
+    put(w, ",\"Input Dims\":", 14);
     put_geometry(w, side, false);
-    put(w, ", \"input_shapes\": ", 18);
+    put(w, ",\"input_shapes\":", 16);
     put_geometry(w, side, false);
 }
 
@@ -252,11 +252,11 @@ put_memory(writer *w, const mt_prof_event *e)
     int64_t before = (int64_t)mt_prof_allocated_at(w->r, e->begin);
     int64_t after = (int64_t)mt_prof_allocated_at(w->r, e->end);
     room(w, STEP);
-    PUT(w, ", \"cpu_memory_allocated_before\": ");
+    PUT(w, ",\"cpu_memory_allocated_before\":");
     put_int(w, before);
-    PUT(w, ", \"cpu_memory_allocated_after\": ");
+    PUT(w, ",\"cpu_memory_allocated_after\":");
     put_int(w, after);
-    PUT(w, ", \"cpu_memory_allocated_delta\": ");
+    PUT(w, ",\"cpu_memory_allocated_delta\":");
     put_int(w, after - before);
 }
 
@@ -270,9 +270,9 @@ put_stack(writer *w, int64_t event)
         if (!json)
             continue;
         if (as_list)
-            put(w, ", \"stack\": ", 11);
+            put(w, ",\"stack\":", 9);
         else
-            put(w, ", \"Call stack\": ", 16);
+            put(w, ",\"Call stack\":", 14);
         put(w, json, strlen(json));
     }
 }
@@ -294,18 +294,18 @@ put_flow(writer *w, char phase, const struct track *track, int64_t time, int64_t
 {
     size_t n = MT_MIN(strlen(category), (size_t)64);
     open_event(w);
-    PUT(w, "{\"ph\": \"");
+    PUT(w, "{\"ph\":\"");
     *w->at++ = phase;
-    PUT(w, "\", \"id\": ");
+    PUT(w, "\",\"id\":");
     put_int(w, id);
     put_place(w, track, time);
-    PUT(w, ", \"cat\": \"");
+    PUT(w, ",\"cat\":\"");
     put_short(w, category, n);
-    PUT(w, "\", \"name\": \"");
+    PUT(w, "\",\"name\":\"");
     put_short(w, category, n);
     *w->at++ = '"';
     if (phase == 'f')
-        PUT(w, ", \"bp\": \"e\"");
+        PUT(w, ",\"bp\":\"e\"");
 }
 
 static void
@@ -314,22 +314,22 @@ put_kernel(writer *w, const mt_prof_event *e, int64_t event, int64_t begin, int6
 {
     const mt_prof_label *op = &w->r->labels[e->name], *label = &w->r->labels[name];
     open_event(w);
-    PUT(w, "{\"ph\": \"X\", \"cat\": \"runtime\", \"name\": ");
+    PUT(w, "{\"ph\":\"X\",\"cat\":\"runtime\",\"name\":");
     if (name)
         put(w, label->json, label->json_length);
     else
         PUT(w, "\"dispatch_kernel\"");
     room(w, STEP);
     put_place(w, track_of(w, e->thread, 1), begin);
-    PUT(w, ", \"dur\": ");
+    PUT(w, ",\"dur\":");
     put_time(w, end - begin);
-    PUT(w, ", \"args\": {\"External id\": ");
+    PUT(w, ",\"args\":{\"External id\":");
     put_int(w, event + 1);
-    PUT(w, ", \"correlation_id\": ");
+    PUT(w, ",\"correlation_id\":");
     put_int(w, event + 1);
-    PUT(w, ", \"correlation\": ");
+    PUT(w, ",\"correlation\":");
     put_int(w, event + 1);
-    PUT(w, ", \"op_name\": ");
+    PUT(w, ",\"op_name\":");
     put(w, op->json, op->json_length);
     put(w, "}}", 2);
 }
@@ -345,15 +345,15 @@ put_kernels(writer *w, const mt_prof_event *e, int64_t event)
     if (e->kernel_begin >= 0) {
         put_kernel(w, e, event, e->kernel_begin, e->kernel_end, e->kernel_name);
         put_flow(w, 's', track_of(w, e->thread, 0), e->begin, event + 1, "op");
-        PUT(w, ", \"args\": {\"correlation_id\": ");
+        PUT(w, ",\"args\":{\"correlation_id\":");
         put_int(w, event + 1);
-        PUT(w, ", \"runtime_name\": ");
+        PUT(w, ",\"runtime_name\":");
         if (e->kernel_name)
             put(w, name->json, name->json_length);
         else
             PUT(w, "\"dispatch_kernel\"");
         room(w, STEP);
-        PUT(w, ", \"runtime_tid\": ");
+        PUT(w, ",\"runtime_tid\":");
         put_int(w, r->threads[e->thread].tid + KERNEL_TRACK);
         PUT(w, "}}");
         put_flow(w, 'f', track_of(w, e->thread, 1), e->kernel_begin, event + 1, "op");
@@ -389,40 +389,40 @@ put_event(writer *w, int64_t index)
         w->step_at++;
     open_event(w);
     if (scope)
-        PUT(w, "{\"ph\": \"X\", \"cat\": \"user_annotation\", \"name\": ");
+        PUT(w, "{\"ph\":\"X\",\"cat\":\"user_annotation\",\"name\":");
     else
-        PUT(w, "{\"ph\": \"X\", \"cat\": \"cpu_op\", \"name\": ");
+        PUT(w, "{\"ph\":\"X\",\"cat\":\"cpu_op\",\"name\":");
     put(w, label->json, label->json_length);
     room(w, STEP);
     put_place(w, track_of(w, e->thread, apart ? 2 : 0), e->begin);
-    PUT(w, ", \"dur\": ");
+    PUT(w, ",\"dur\":");
     put_time(w, e->end - e->begin);
-    PUT(w, ", \"args\": {\"External id\": ");
+    PUT(w, ",\"args\":{\"External id\":");
     put_int(w, index + 1);
     if (e->sequence >= 0) {
-        PUT(w, ", \"Sequence number\": ");
+        PUT(w, ",\"Sequence number\":");
         put_int(w, e->sequence);
-        PUT(w, ", \"Fwd thread id\": ");
+        PUT(w, ",\"Fwd thread id\":");
         put_int(w, e->forward_thread);
     }
-    PUT(w, ", \"Record function id\": 0, \"Ev Idx\": ");
+    PUT(w, ",\"Record function id\":0,\"Ev Idx\":");
     put_int(w, index);
-    PUT(w, ", \"correlation_id\": ");
+    PUT(w, ",\"correlation_id\":");
     put_int(w, index + 1);
-    PUT(w, ", \"device_type\": \"CPU\"");
+    PUT(w, ",\"device_type\":\"CPU\"");
     if (w->step_at) {
-        PUT(w, ", \"step\": ");
+        PUT(w, ",\"step\":");
         put_int(w, r->steps[w->step_at - 1].step);
     }
     if (e->kernel_begin >= 0) {
         const mt_prof_label *kernel = &r->labels[e->kernel_name];
-        PUT(w, ", \"runtime_name\": ");
+        PUT(w, ",\"runtime_name\":");
         if (e->kernel_name)
             put(w, kernel->json, kernel->json_length);
         else
             PUT(w, "\"dispatch_kernel\"");
         room(w, STEP);
-        PUT(w, ", \"runtime_tid\": ");
+        PUT(w, ",\"runtime_tid\":");
         put_int(w, r->threads[e->thread].tid + KERNEL_TRACK);
     }
     if (e->side && e->side->count)
@@ -444,15 +444,15 @@ static void
 put_alloc(writer *w, const mt_prof_alloc *a, int64_t index)
 {
     open_event(w);
-    PUT(w, "{\"ph\": \"i\", \"cat\": \"cpu_instant_event\", \"s\": \"t\", \"name\": \"[memory]\"");
+    PUT(w, "{\"ph\":\"i\",\"cat\":\"cpu_instant_event\",\"s\":\"t\",\"name\":\"[memory]\"");
     put_place(w, track_of(w, a->thread, 0), a->time);
-    PUT(w, ", \"args\": {\"Total Allocated\": ");
+    PUT(w, ",\"args\":{\"Total Allocated\":");
     put_int(w, (int64_t)a->allocated);
-    PUT(w, ", \"Total Reserved\": 0, \"Bytes\": ");
+    PUT(w, ",\"Total Reserved\":0,\"Bytes\":");
     put_int(w, a->bytes);
-    PUT(w, ", \"Addr\": ");
+    PUT(w, ",\"Addr\":");
     w->at = unsigned_at(w->at, a->address);
-    PUT(w, ", \"Device Id\": -1, \"Device Type\": 0, \"finished\": false, \"Ev Idx\": ");
+    PUT(w, ",\"Device Id\":-1,\"Device Type\":0,\"finished\":false,\"Ev Idx\":");
     put_int(w, w->r->nevents + index);
     PUT(w, "}}");
 }
@@ -464,16 +464,16 @@ put_window(writer *w)
     char text[640];
     int64_t from = w->origin, to = w->origin + w->r->duration;
     int n = snprintf(text, sizeof text,
-                     "{\"ph\": \"X\", \"cat\": \"Trace\", \"ts\": %lld.%03d, \"dur\": %lld.%03d, "
-                     "\"pid\": \"Spans\","
-                     " \"tid\": \"PyTorch Profiler\", \"name\": \"PyTorch Profiler (0)\", "
-                     "\"args\": {\"Op count\": 0}},"
-                     "\n{\"name\": \"Iteration Start: PyTorch Profiler\", \"ph\": \"i\", \"s\": "
-                     "\"g\", \"pid\": \"Traces\","
-                     " \"tid\": \"Trace PyTorch Profiler\", \"ts\": %lld.%03d},"
-                     "\n{\"name\": \"Record Window End\", \"ph\": \"i\", \"s\": \"g\", \"pid\": "
-                     "\"\", \"tid\": \"\","
-                     " \"ts\": %lld.%03d}",
+                     "{\"ph\":\"X\",\"cat\":\"Trace\",\"ts\":%lld.%03d,\"dur\":%lld.%03d, "
+                     "\"pid\":\"Spans\","
+                     " \"tid\":\"PyTorch Profiler\",\"name\":\"PyTorch Profiler (0)\", "
+                     "\"args\":{\"Op count\":0}},"
+                     "\n{\"name\":\"Iteration Start: PyTorch Profiler\",\"ph\":\"i\",\"s\":"
+                     "\"g\",\"pid\":\"Traces\","
+                     " \"tid\":\"Trace PyTorch Profiler\",\"ts\":%lld.%03d},"
+                     "\n{\"name\":\"Record Window End\",\"ph\":\"i\",\"s\":\"g\",\"pid\":"
+                     "\"\",\"tid\":\"\","
+                     " \"ts\":%lld.%03d}",
                      (long long)(from / 1000), (int)(from % 1000),
                      (long long)(w->r->duration / 1000), (int)(w->r->duration % 1000),
                      (long long)(from / 1000), (int)(from % 1000), (long long)(to / 1000),
@@ -487,11 +487,11 @@ put_meta(writer *w, const char *name, int32_t tid, const char *key, const char *
          int64_t number)
 {
     char line[320];
-    int n = snprintf(
-        line, sizeof line,
-        "{\"ph\": \"M\", \"name\": \"%s\", \"ts\": %lld.%03d, \"pid\": %d, \"tid\": %d,"
-        " \"args\": {\"%s\": ",
-        name, (long long)(w->origin / 1000), (int)(w->origin % 1000), w->r->pid, tid, key);
+    int n = snprintf(line, sizeof line,
+                     "{\"ph\":\"M\",\"name\":\"%s\",\"ts\":%lld.%03d,\"pid\":%d,\"tid\":%d,"
+                     " \"args\":{\"%s\":",
+                     name, (long long)(w->origin / 1000), (int)(w->origin % 1000), w->r->pid, tid,
+                     key);
     open_event(w);
     put(w, line, (size_t)n);
     n = text ? snprintf(line, sizeof line, "\"%s\"}}", text)
@@ -545,7 +545,7 @@ make_tracks(writer *w)
         static const int32_t offset[3] = {0, KERNEL_TRACK, OVERLAP_TRACK};
         struct track *track = &w->tracks[i];
         track->length = (size_t)snprintf(track->text, sizeof track->text,
-                                         ", \"pid\": %d, \"tid\": %d, \"ts\": ", r->pid,
+                                         ",\"pid\":%d,\"tid\":%d,\"ts\":", r->pid,
                                          r->threads[i / 3].tid + offset[i % 3]);
     }
     for (int64_t i = 0; i < r->nevents; i++) {
@@ -571,9 +571,9 @@ mt_prof_export_trace(const mt_prof_results *results, const mt_prof_trace_options
     put(&w, "{\n", 2);
     put(&w, options->head, strlen(options->head));
     room(&w, STEP);
-    PUT(&w, "\"displayTimeUnit\": \"ms\", \"baseTimeNanoseconds\": ");
+    PUT(&w, "\"displayTimeUnit\":\"ms\",\"baseTimeNanoseconds\":");
     put_int(&w, results->start_unix - w.origin);
-    PUT(&w, ",\n\"traceEvents\": [");
+    PUT(&w, ",\n\"traceEvents\":[");
     for (int64_t i = 0; i < results->nevents && !w.failed; i++)
         put_event(&w, i);
     for (int64_t i = 0; i < results->nallocs && !w.failed; i++)

@@ -635,32 +635,31 @@ test_trace(void)
     mt_free(block, 128);
     const mt_prof_results *r = mt_prof_session_results(s);
     CHECK_INT(r->nevents, 5);
-    mt_prof_trace_options options = {.head = "\"head\": 1, ",
-                                     .tail = ",\n{\"tail\": 1}",
+    mt_prof_trace_options options = {.head = "\"head\":1, ",
+                                     .tail = ",\n{\"tail\":1}",
                                      .runtime_events = true,
                                      .flow_name = "fwdbwd"};
     text out = {0};
     CHECK_INT(mt_prof_export_trace(r, &options, append, &out), 0);
-    CHECK(!strncmp(out.bytes, "{\n\"head\": 1, ", 13));
-    CHECK(
-        strstr(out.bytes,
-               "\"traceEvents\": [\n{\"ph\": \"X\", \"cat\": \"cpu_op\", \"name\": \"aten::add\""));
-    CHECK_INT(occurrences(out.bytes, "\"cat\": \"runtime\""), 1);
-    CHECK_INT(occurrences(out.bytes, "\"cat\": \"op\""), 2);
-    CHECK_INT(occurrences(out.bytes, "\"cat\": \"fwdbwd\""), 2);
-    CHECK_INT(occurrences(out.bytes, "\"name\": \"[memory]\""), 1);
-    CHECK_INT(occurrences(out.bytes, "\"cpu_memory_allocated_delta\": 128"), 1);
+    CHECK(!strncmp(out.bytes, "{\n\"head\":1, ", 12));
+    CHECK(strstr(out.bytes,
+                 "\"traceEvents\":[\n{\"ph\":\"X\",\"cat\":\"cpu_op\",\"name\":\"aten::add\""));
+    CHECK_INT(occurrences(out.bytes, "\"cat\":\"runtime\""), 1);
+    CHECK_INT(occurrences(out.bytes, "\"cat\":\"op\""), 2);
+    CHECK_INT(occurrences(out.bytes, "\"cat\":\"fwdbwd\""), 2);
+    CHECK_INT(occurrences(out.bytes, "\"name\":\"[memory]\""), 1);
+    CHECK_INT(occurrences(out.bytes, "\"cpu_memory_allocated_delta\":128"), 1);
     CHECK(strstr(
         out.bytes,
         "\"quote \\\" back \\\\ line \\u000a nul \\u0000 bad \\ufffd sur \\ud800 ok \xc3\xa9\""));
-    CHECK(strstr(out.bytes, "{\"tail\": 1}\n]}\n"));
+    CHECK(strstr(out.bytes, "{\"tail\":1}\n]}\n"));
     free(out.bytes);
 
     options.runtime_events = false;
     out = (text){0};
     CHECK_INT(mt_prof_export_trace(r, &options, append, &out), 0);
-    CHECK_INT(occurrences(out.bytes, "\"cat\": \"runtime\"") +
-                  occurrences(out.bytes, "\"cat\": \"op\""),
+    CHECK_INT(occurrences(out.bytes, "\"cat\":\"runtime\"") +
+                  occurrences(out.bytes, "\"cat\":\"op\""),
               0);
     free(out.bytes);
     out = (text){.fail_at = 1};
