@@ -369,44 +369,6 @@ mth_index_put_self_backward(mt_tensor *grad, mt_tensor *const *indices, int64_t 
     return r;
 }
 
-mt_tensor *
-op_alias(mt_tensor *self)
-{
-    return mt_alias_same(self);
-}
-
-mt_tensor *
-op_unsqueeze(mt_tensor *self, int64_t dim)
-{
-    int d = mt_wrap_dim(dim, self->ndim + 1);
-    if (d < 0)
-        return NULL;
-    if (self->ndim == MT_MAX_DIMS)
-        return mt_fail_null(MT_RUNTIME, "unsqueeze: at most %d dimensions", MT_MAX_DIMS);
-    int64_t sizes[MT_MAX_DIMS], strides[MT_MAX_DIMS];
-    for (int i = 0, k = 0; i <= self->ndim; i++) {
-        if (i == d) {
-            sizes[i] = 1;
-            strides[i] = d < self->ndim ? self->sizes[d] * self->strides[d] : 1;
-        } else {
-            sizes[i] = self->sizes[k];
-            strides[i] = self->strides[k++];
-        }
-    }
-    return mt_alias(self, self->offset, self->ndim + 1, sizes, strides);
-}
-
-int
-op_unsqueeze_(mt_tensor *self, int64_t dim)
-{
-    mt_tensor *view = op_unsqueeze(self, dim);
-    if (!view)
-        return -1;
-    int rc = mt_tensor_set_geometry(self, view->ndim, view->sizes, view->strides);
-    mt_release(view);
-    return rc;
-}
-
 /* ---- along one dimension ------------------------------------------------------------------ */
 
 /* Places of the slices that a packed int64 index names. */

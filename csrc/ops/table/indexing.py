@@ -131,6 +131,3 @@ composite("nonzero_numpy(Tensor self) -> Tensor[]", py=("function", "method"),
           doc="Places of the elements that are not zero, one index tensor per dimension.")
 composite("argwhere(Tensor self) -> Tensor", doc="Places of the elements that are not zero, one row each.")
 composite("where(Tensor condition) -> Tensor[]", py=("function",), doc="nonzero as one index tensor per dimension.")
-view("alias(Tensor(a) self) -> Tensor(a)", py=("function",), grad={"self": "grad"}, jvp="linear", doc="Another tensor on the same elements.")
-view("unsqueeze(Tensor(a) self, int dim) -> Tensor(a)", inplace=True, grad={"self": "grad.select(dim, 0)"}, jvp="linear",
-     doc="A dimension of size 1 put in.")
