@@ -85,9 +85,7 @@ def test_lines_are_broken_at_their_width():
     torch.set_printoptions(linewidth=40)
     assert all(len(line) <= 40 for line in repr(torch.arange(40)).splitlines())
     text = repr(torch.ones(8, dtype=torch.float64))
-    assert text == (
-        "tensor([1., 1., 1., 1., 1., 1., 1., 1.],\n       dtype=torch.float64)"
-    )
+    assert text == ("tensor([1., 1., 1., 1., 1., 1., 1., 1.],\n       dtype=torch.float64)")
 
 
 def test_options():
@@ -111,7 +109,11 @@ def test_options():
 def test_options_are_told_and_restored():
     options = torch._tensor_str.get_printoptions()
     assert options == {
-        "precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80, "sci_mode": None
+        "precision": 4,
+        "threshold": 1000,
+        "edgeitems": 3,
+        "linewidth": 80,
+        "sci_mode": None,
     }
     with torch._tensor_str.printoptions(precision=1):
         assert repr(torch.tensor(0.25)) == "tensor(0.2)"
@@ -133,7 +135,9 @@ def test_the_default_dtype_goes_without_saying():
     try:
         assert repr(torch.ones(1, dtype=torch.float64)) == "tensor([1.])"
         assert repr(torch.ones(1, dtype=torch.float32)) == "tensor([1.], dtype=torch.float32)"
-        assert repr(torch.ones(1, dtype=torch.complex64)) == "tensor([1.+0.j], dtype=torch.complex64)"
+        assert (
+            repr(torch.ones(1, dtype=torch.complex64)) == "tensor([1.+0.j], dtype=torch.complex64)"
+        )
     finally:
         torch.set_default_dtype(before)
 

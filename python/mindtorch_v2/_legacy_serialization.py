@@ -7,7 +7,6 @@ storages are ids ("storage", class, key, location, numel, view); the list of key
 key the number of elements (int64) and the bytes. Everything is little endian.
 """
 
-import pickle
 import sys
 
 from . import _C, _weights_only_unpickler

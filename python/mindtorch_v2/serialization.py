@@ -390,9 +390,7 @@ def storage_to_tensor_type(storage):
     from ._utils import _import_dotted_name
 
     cls = type(storage)
-    return getattr(
-        _import_dotted_name(cls.__module__), cls.__name__.replace("Storage", "Tensor")
-    )
+    return getattr(_import_dotted_name(cls.__module__), cls.__name__.replace("Storage", "Tensor"))
 
 
 def _get_layout(name):
@@ -479,7 +477,7 @@ class _opened_for_reading:
     def __init__(self, f):
         self._owned = _is_path(f)
         if self._owned:
-            self._file = open(f, "rb")
+            self._file = open(f, "rb")  # noqa: SIM115
         else:
             _check_seekable(f)
             self._file = f
@@ -544,9 +542,7 @@ class _written_beside:
 
     def _open_beside(self, folder, name, status):
         flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
-        temporary = os.path.join(
-            folder, f".{name[:100]}.{os.getpid()}-{os.urandom(4).hex()}.tmp"
-        )
+        temporary = os.path.join(folder, f".{name[:100]}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
         try:
             fd = os.open(temporary, flags | os.O_EXCL, 0o666)
         except OSError:
@@ -573,7 +569,7 @@ class _written_beside:
 
 
 def _archive_name(path):
-    """"dir/model.best.pt" -> "model.best", the folder inside the archive."""
+    """ "dir/model.best.pt" -> "model.best", the folder inside the archive."""
     path = os.fspath(path)
     name = os.path.basename(path)
     name = name[: name.rindex(".")] if "." in name else name
@@ -731,9 +727,7 @@ def _pickled(obj, keys, pickle_module, pickle_protocol, persistent_id=None):
     return _C._pickle_rename(buffer.getbuffer(), _PACKAGE, "torch")
 
 
-def _write_archive(
-    obj, target, name, pickle_module, pickle_protocol, disable_byteorder_record
-):
+def _write_archive(obj, target, name, pickle_module, pickle_protocol, disable_byteorder_record):
     """Writes obj to a descriptor or to an object with write()."""
     keys = _StorageKeys()
     data = _pickled(obj, keys, pickle_module, pickle_protocol)
@@ -1082,8 +1076,9 @@ def check_module_version_greater_or_equal(module, req_version_tuple, error_if_ma
     is a RuntimeError, or a warning and True without `error_if_malformed`."""
     try:
         version = tuple(
-            kind(part) for kind, part in zip(
-                (type(x) for x in req_version_tuple), module.__version__.split(".")
+            kind(part)
+            for kind, part in zip(
+                map(type, req_version_tuple), module.__version__.split("."), strict=False
             )
         )
         return version >= req_version_tuple

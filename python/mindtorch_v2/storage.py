@@ -148,7 +148,7 @@ class _StorageBase:
         return _converted(self, torch.uint8, dtype)
 
     def byteswap(self, dtype):
-        """Reverses in place the bytes of every element of `dtype`, of each part of a complex one."""
+        """Reverses in place the bytes of every element of `dtype` (of both parts of a complex)."""
         size = dtype.itemsize // 2 if dtype.is_complex else dtype.itemsize
         if size > 1:
             self._byteswap(size)
@@ -380,7 +380,8 @@ def _deprecated(method):
     return public
 
 
-_TYPED_FORMS = """TypedStorage.__init__ received an invalid combination of arguments. Expected one of:
+_TYPED_FORMS = """TypedStorage.__init__ received an invalid combination of arguments. \
+Expected one of:
  * (*, torch.device device, torch.dtype dtype)
  * (int size, *, torch.device device, torch.dtype dtype)
  * (Sequence data, *, torch.device device, torch.dtype dtype)
@@ -421,7 +422,8 @@ class TypedStorage:
         if wrap_storage is not None:
             if args:
                 raise RuntimeError(
-                    _TYPED_FORMS + "No positional arguments should be given when using 'wrap_storage'"
+                    _TYPED_FORMS
+                    + "No positional arguments should be given when using 'wrap_storage'"
                 )
             if dtype is None:
                 raise RuntimeError(_TYPED_FORMS + "Argument 'dtype' must be specified")
@@ -437,7 +439,8 @@ class TypedStorage:
             if not isinstance(wrap_storage, UntypedStorage):
                 raise TypeError(
                     _TYPED_FORMS
-                    + f"Argument 'wrap_storage' must be UntypedStorage, but got {type(wrap_storage)}"
+                    + "Argument 'wrap_storage' must be UntypedStorage, but got "
+                    + str(type(wrap_storage))
                 )
             self.dtype = dtype
             self._untyped_storage = wrap_storage
@@ -734,7 +737,7 @@ class TypedStorage:
 
     @classmethod
     def from_file(cls, filename, shared, size):
-        """A storage over a file: `size` elements, mapped. For derived classes (FloatStorage ...)."""
+        """A storage over a file: `size` elements, mapped. For FloatStorage and its like."""
         _warn_typed_storage_removal()
         if cls is TypedStorage:
             raise RuntimeError("from_file can only be called on derived classes")

@@ -72,7 +72,7 @@ def tensors(rng):
     count = math.prod(size)
     data = values(rng, count)
     if dtype.startswith("complex"):
-        data = [complex(a, b) for a, b in zip(data, values(rng, count))]
+        data = [complex(a, b) for a, b in zip(data, values(rng, count), strict=True)]
     elif not dtype.startswith(("float", "bfloat")):
         top = 200 if dtype.endswith("8") else 6e4
         low = 0 if dtype.startswith(("u", "b")) else -100

@@ -138,7 +138,7 @@ def test_dtypes_cross(dtype):
         tensor = make(writer, dtype, 3, 4)
         got = reader.load(saved(writer, [tensor, tensor.t()[1]]))
         mine = make(reader, dtype, 3, 4)
-        for a, b in zip(got, (mine, mine.t()[1])):
+        for a, b in zip(got, (mine, mine.t()[1]), strict=True):
             assert facts(a) == facts(b)
             assert a.untyped_storage().tolist() == b.untyped_storage().tolist()
 
@@ -160,9 +160,12 @@ def test_files_are_the_same_byte_for_byte():
 
     theirs, mine = archives(obj)
     assert theirs.namelist() == mine.namelist()
-    for a, b in zip(theirs.infolist(), mine.infolist()):
+    for a, b in zip(theirs.infolist(), mine.infolist(), strict=True):
         assert (a.header_offset, a.file_size, a.flag_bits, a.date_time) == (
-            b.header_offset, b.file_size, b.flag_bits, b.date_time
+            b.header_offset,
+            b.file_size,
+            b.flag_bits,
+            b.date_time,
         )
         same = theirs.read(a.filename) == mine.read(b.filename)
         assert same or a.filename == "archive/.data/serialization_id", a.filename
@@ -368,7 +371,9 @@ def test_damaged_pickles_end_alike():
     for _ in range(300):
         damaged = bytearray(data)
         for _ in range(rng.randrange(1, 3)):
-            damaged[rng.randrange(start, len(data))] = rng.choice(b"abcehjqrstuKMJNR()]}.0\x85\x86\x88")
+            damaged[rng.randrange(start, len(data))] = rng.choice(
+                b"abcehjqrstuKMJNR()]}.0\x85\x86\x88"
+            )
         results = [outcome_of_pickle(lib, bytes(damaged)) for lib in (torch, ours)]
         assert results[0] == results[1]
 

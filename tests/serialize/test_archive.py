@@ -60,7 +60,11 @@ def test_python_reads_what_we_write():
         assert archive.testzip() is None
         names = archive.namelist()
         assert names[:4] == [f"archive/{name}" for name in MEMBERS]
-        assert names[4:] == ["archive/version", "archive/byteorder", "archive/.data/serialization_id"]
+        assert names[4:] == [
+            "archive/version",
+            "archive/byteorder",
+            "archive/.data/serialization_id",
+        ]
         assert archive.read("archive/data/0") == MEMBERS["data/0"]
         assert archive.read("archive/version") == b"3\n"
         assert all(info.date_time[0] == 1980 for info in archive.infolist())
@@ -159,7 +163,9 @@ def test_storages_are_written_and_read_in_place():
     target = torch.UntypedStorage(100)
     reader._read_storage("data/0", target)
     assert target.tolist() == list(range(100))
-    with pytest.raises(RuntimeError, match=r"record size \(10 bytes\) does not match expected size"):
+    with pytest.raises(
+        RuntimeError, match=r"record size \(10 bytes\) does not match expected size"
+    ):
         reader._read_storage("data/1", target)
     with pytest.raises(ValueError, match="size 101"):
         Writer(io.BytesIO()).write_record("x", storage, 101)

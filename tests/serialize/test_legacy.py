@@ -181,7 +181,9 @@ def test_whole_modules_carry_their_source():
         warnings.simplefilter("error")
         assert torch.load(file, weights_only=False).weight.tolist() == [0.0, 1.0, 2.0]
     changed = file.getvalue().replace(b"torch.arange(3.0)", b"torch.arange(5.0)")
-    with pytest.warns(torch.serialization.SourceChangeWarning, match="source code of class '.*Model'"):
+    with pytest.warns(
+        torch.serialization.SourceChangeWarning, match="source code of class '.*Model'"
+    ):
         torch.load(io.BytesIO(changed), weights_only=False)
     file.seek(0)
     with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
@@ -197,7 +199,9 @@ def test_classes_without_source_are_warned_about():
     exec("class Hidden(torch.nn.Module): pass", namespace)
     globals()["Hidden"] = namespace["Hidden"]
     try:
-        with pytest.warns(UserWarning, match="Couldn't retrieve source code for container of type Hi"):
+        with pytest.warns(
+            UserWarning, match="Couldn't retrieve source code for container of type Hi"
+        ):
             saved(namespace["Hidden"]())
     finally:
         del globals()["Hidden"]

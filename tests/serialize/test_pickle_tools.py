@@ -175,9 +175,16 @@ def test_what_runs(data, expected):
 
 U_ERROR = pickle.UnpicklingError
 BAD = [
-    *[(bytes([op]) + b"1\n1\n.", U_ERROR, f"Unsupported operand {op}") for op in b"012FILSVTBlodipg"],
+    *[
+        (bytes([op]) + b"1\n1\n.", U_ERROR, f"Unsupported operand {op}")
+        for op in b"012FILSVTBlodipg"
+    ],
     *[(bytes([op, 1, 0, 0]), U_ERROR, f"Unsupported operand {op}") for op in range(0x8B, 0x8F)],
-    *[(bytes([op]), U_ERROR, f"Unsupported operand {op}") for op in range(0x90, 0x100) if op != 0x92],
+    *[
+        (bytes([op]), U_ERROR, f"Unsupported operand {op}")
+        for op in range(0x90, 0x100)
+        if op != 0x92
+    ],
     (G("os", "system") + b".", U_ERROR, "os.system is not allowed"),
     (b"K\x01)R.", U_ERROR, "Trying to call reduce for unrecognized function 1"),
     (b"K\x01)\x81.", U_ERROR, "Can only create new object for nn.Parameter or classes"),
@@ -261,9 +268,7 @@ def test_the_result_survives_its_input():
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_damaged_pickles_never_do_more_than_raise():
-    good = pickle.dumps(
-        {"a": [1, 2, (3, "x")], "b": collections.OrderedDict(c=1.5), "d": 2**70}, 2
-    )
+    good = pickle.dumps({"a": [1, 2, (3, "x")], "b": collections.OrderedDict(c=1.5), "d": 2**70}, 2)
     rng = random.Random(1)
     for _ in range(20000):
         damaged = bytearray(good)

@@ -75,7 +75,9 @@ def test_big_endian_files(dtype):
     swapped.untyped_storage().byteswap(dtype)
     buffer = io.BytesIO()
     writer = torch._C.PyTorchFileWriter(buffer)
-    writer.write_record("data.pkl", reader.get_record("data.pkl"), reader.get_record_size("data.pkl"))
+    writer.write_record(
+        "data.pkl", reader.get_record("data.pkl"), reader.get_record_size("data.pkl")
+    )
     writer.write_record("byteorder", "big", 3)
     writer.write_record("data/0", swapped.untyped_storage(), swapped.untyped_storage().nbytes())
     writer.write_end_of_file()
@@ -400,7 +402,9 @@ def test_files_that_will_not_do(tmp_path):
     for bad in (5, None, [], b"x.pt", object()):
         with pytest.raises(AttributeError, match="expected 'f' to be string, path, or a file-like"):
             torch.save(tensor, bad)
-        with pytest.raises(AttributeError, match="You can only torch.load from a file that is seek"):
+        with pytest.raises(
+            AttributeError, match="You can only torch.load from a file that is seek"
+        ):
             torch.load(bad)
     with pytest.raises(TypeError):
         torch.save(tensor, io.StringIO())
@@ -548,11 +552,17 @@ def test_map_location_forms():
 
 def test_map_location_errors():
     state = torch.arange(3)
-    cuda = r"Attempting to deserialize object on a CUDA device but torch.cuda.is_available\(\) is Fa"
+    cuda = (
+        r"Attempting to deserialize object on a CUDA device but torch.cuda.is_available\(\) is Fa"
+    )
     for location, error, text in (
         ("cuda", RuntimeError, cuda),
         (torch.device("cuda", 1), RuntimeError, cuda),
-        ("nowhere", RuntimeError, "don't know how to restore data location of .*tagged with nowhere"),
+        (
+            "nowhere",
+            RuntimeError,
+            "don't know how to restore data location of .*tagged with nowhere",
+        ),
         (5, TypeError, "not callable"),
         (lambda storage, location: 5, TypeError, "Argument 'wrap_storage' must be UntypedStorage"),
     ):
@@ -594,7 +604,9 @@ def test_mmap(tmp_path, weights_only):
     torch.save({"a": base, "b": base[10:20], "c": torch.arange(3, dtype=torch.int16)}, path)
     before = path.read_bytes()
     back = torch.load(path, mmap=True, weights_only=weights_only)
-    assert back["a"].equal(base) and back["b"].equal(base[10:20]) and back["c"].tolist() == [0, 1, 2]
+    assert (
+        back["a"].equal(base) and back["b"].equal(base[10:20]) and back["c"].tolist() == [0, 1, 2]
+    )
     back["a"][12] = -1
     assert back["b"][2] == -1
     assert path.read_bytes() == before  # private by default
@@ -618,14 +630,19 @@ def test_mmap_flags(tmp_path):
     finally:
         S.set_crc32_options(True)
     for bad in (99, "x"):
-        with pytest.raises(ValueError, match="expected mmap.MAP_PRIVATE or mmap.MAP_SHARED, but got"):
+        with pytest.raises(
+            ValueError, match="expected mmap.MAP_PRIVATE or mmap.MAP_SHARED, but got"
+        ):
             S.set_default_mmap_options(bad)
 
 
 def test_mmap_errors(tmp_path):
     path = tmp_path / "model.pt"
     torch.save(1, path)
-    with open(path, "rb") as file, pytest.raises(ValueError, match="f must be a file path in order"):
+    with (
+        open(path, "rb") as file,
+        pytest.raises(ValueError, match="f must be a file path in order"),
+    ):
         torch.load(file, mmap=True)
     with pytest.raises(RuntimeError, match="mmap can only be used with files saved with"):
         torch.load(io.BytesIO(b"text"), mmap=True)
@@ -690,7 +707,9 @@ def test_tensors_that_reach_beyond_their_storage():
         writer.write_end_of_file()
         for weights_only in (True, False):
             buffer.seek(0)
-            with pytest.raises(RuntimeError, match="Trying to resize storage that is not resizable"):
+            with pytest.raises(
+                RuntimeError, match="Trying to resize storage that is not resizable"
+            ):
                 torch.load(buffer, weights_only=weights_only)
 
 
@@ -730,16 +749,16 @@ def test_pickle_modules():
 
     state = {"a": torch.arange(3), "p": torch.nn.Parameter(torch.ones(2)), "n": [1, "x"]}
     for new_format in (True, False):
-        buffer = saved(
-            state, pickle_module=Module, _use_new_zipfile_serialization=new_format
-        )
+        buffer = saved(state, pickle_module=Module, _use_new_zipfile_serialization=new_format)
         back = torch.load(buffer)
         assert back["a"].equal(state["a"]) and type(back["p"]) is torch.nn.Parameter
         buffer.seek(0)
         back = torch.load(buffer, pickle_module=Module)
         assert back["a"].equal(state["a"]) and back["n"] == [1, "x"]
         assert "_rebuild_tensor_v2" in Module.Unpickler.seen
-    with pytest.raises(RuntimeError, match="Can not safely load weights when explicit pickle_module"):
+    with pytest.raises(
+        RuntimeError, match="Can not safely load weights when explicit pickle_module"
+    ):
         torch.load(saved(1), weights_only=True, pickle_module=pickle)
     with pytest.raises(AttributeError, match="has no attribute '__name__'"):
         torch.save(1, io.BytesIO(), pickle_module=5)
@@ -779,7 +798,10 @@ def test_torchscript_archives_are_refused():
     for name in ("data.pkl", "constants.pkl"):
         writer.write_record(name, b"N.", 2)
     writer.write_end_of_file()
-    for weights_only, text in ((True, "Cannot use ``weights_only=True`` with TorchScript"), (False, "")):
+    for weights_only, text in (
+        (True, "Cannot use ``weights_only=True`` with TorchScript"),
+        (False, ""),
+    ):
         buffer.seek(0)
         with pytest.raises(RuntimeError, match=text):
             torch.load(buffer, weights_only=weights_only)
@@ -834,7 +856,11 @@ def test_copies():
 def test_nothing_is_warned_about_without_reason():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        state = {"t": torch.arange(3), "m": torch.nn.Linear(1, 1).state_dict(), "h": torch.ones(1).half()}
+        state = {
+            "t": torch.arange(3),
+            "m": torch.nn.Linear(1, 1).state_dict(),
+            "h": torch.ones(1).half(),
+        }
         roundtrip(state)
         roundtrip(state, weights_only=False)
         torch.load(saved(state, _use_new_zipfile_serialization=False))

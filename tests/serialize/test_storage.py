@@ -50,7 +50,9 @@ def test_what_an_untyped_storage_tells():
     assert not storage.is_pinned() and not storage.is_shared() and storage.resizable()
     assert str(storage) == " 1\n 2\n 3\n[torch.storage.UntypedStorage(device=cpu) of size 3]"
     assert repr(storage) == str(storage)
-    assert str(Untyped(2, device="meta")).startswith("...\n[torch.storage.UntypedStorage(device=meta)")
+    assert str(Untyped(2, device="meta")).startswith(
+        "...\n[torch.storage.UntypedStorage(device=meta)"
+    )
     assert sys.getsizeof(Untyped(100)) - sys.getsizeof(Untyped(0)) == 100
     assert storage != Untyped([1, 2, 3]) and storage == storage
 
@@ -101,7 +103,9 @@ def test_devices():
         storage.hpu()
     with pytest.raises(AssertionError, match="META device module is not loaded"):
         storage.to(device="meta")
-    with pytest.raises(RuntimeError, match="Cannot access accelerator device when none is available"):
+    with pytest.raises(
+        RuntimeError, match="Cannot access accelerator device when none is available"
+    ):
         storage.pin_memory()
 
 
@@ -153,8 +157,12 @@ def test_buffers():
     assert make(b"abcd", dtype=torch.int16, byte_order="big").tolist() == [98, 97, 100, 99]
     part = make(b"abcd", dtype=torch.int16, byte_order="little", offset=1, count=1)
     assert part.tolist() == [98, 99]
-    for kwargs in ({"byte_order": "x"}, {"byte_order": "little", "offset": 1},
-                   {"byte_order": "little", "count": 5}, {"byte_order": "little", "offset": 5}):
+    for kwargs in (
+        {"byte_order": "x"},
+        {"byte_order": "little", "offset": 1},
+        {"byte_order": "little", "count": 5},
+        {"byte_order": "little", "offset": 5},
+    ):
         with pytest.raises(ValueError):
             make(b"abcd", dtype=torch.int16, **kwargs)
     assert torch.FloatStorage.from_buffer(bytes(8), byte_order="little").tolist() == [0.0, 0.0]
@@ -202,7 +210,9 @@ def test_streams():
 def test_the_warning():
     try:
         torch.storage._reset_warn_typed_storage_removal()
-        with pytest.warns(UserWarning, match="TypedStorage is deprecated. It will be removed in the"):
+        with pytest.warns(
+            UserWarning, match="TypedStorage is deprecated. It will be removed in the"
+        ):
             torch.FloatStorage(1)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -233,7 +243,12 @@ def test_wrong_arguments_of_typed_storages():
         ((), {"dtype": 5}, RuntimeError, "expected torch.dtype, but got <class 'int'>"),
         ((), {"wrap_storage": untyped}, RuntimeError, "Argument 'dtype' must be specified"),
         ((3,), {"wrap_storage": untyped, "dtype": torch.int8}, RuntimeError, "No positional arg"),
-        ((), {"wrap_storage": 5, "dtype": torch.int8}, TypeError, "must be UntypedStorage, but got"),
+        (
+            (),
+            {"wrap_storage": 5, "dtype": torch.int8},
+            TypeError,
+            "must be UntypedStorage, but got",
+        ),
         ((), {"wrap_storage": untyped, "dtype": 5}, TypeError, "'dtype' must be torch.dtype, not"),
         (
             (),
@@ -311,7 +326,9 @@ def test_elements_of_typed_storages():
     for index in (3, -4):
         with pytest.raises(IndexError, match=f"index {index} out of range for storage of size 3"):
             storage[index]
-    with pytest.raises(RuntimeError, match="slices are only supported in UntypedStorage.__getitem__"):
+    with pytest.raises(
+        RuntimeError, match="slices are only supported in UntypedStorage.__getitem__"
+    ):
         storage[0:1]
     for index in ("a", 1.5):
         with pytest.raises(RuntimeError, match="can't index a"):
@@ -333,7 +350,9 @@ def test_copies_of_typed_storages():
     for made in (storage.clone(), copy.copy(storage), copy.deepcopy(storage)):
         assert made.tolist() == [1.0, 2.0] and made.data_ptr() != storage.data_ptr()
         assert type(made) is Typed and made.dtype is torch.float32
-    a, b = pickle.loads(pickle.dumps([storage, Typed(wrap_storage=storage.untyped(), dtype=torch.int32)]))
+    a, b = pickle.loads(
+        pickle.dumps([storage, Typed(wrap_storage=storage.untyped(), dtype=torch.int32)])
+    )
     assert a.tolist() == [1.0, 2.0] and b.dtype is torch.int32
     assert a.data_ptr() == b.data_ptr()  # shared memory stays shared
     storage.copy_(typed([3, 4]))

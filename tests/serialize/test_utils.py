@@ -27,7 +27,10 @@ def test_rebuilding_tensors():
     assert made.tolist() == [0.0, 2.0, 4.0] and made.requires_grad
     assert made._backward_hooks == hooks
     assert made.data_ptr() == plain.data_ptr() - 4 == base.data_ptr()
-    for storage in (torch.UntypedStorage([1, 0, 2, 0]), wrap(torch.UntypedStorage([1, 0, 2, 0]), torch.uint8)):
+    for storage in (
+        torch.UntypedStorage([1, 0, 2, 0]),
+        wrap(torch.UntypedStorage([1, 0, 2, 0]), torch.uint8),
+    ):
         made = utils._rebuild_tensor_v3(storage, 0, (2,), (1,), False, None, torch.uint16)
         assert made.dtype == torch.uint16 and made.tolist() == [1, 2]
     meta = utils._rebuild_meta_tensor_no_storage(torch.float16, (2, 3), (1, 2), True)
@@ -167,7 +170,9 @@ def test_device_indices():
     assert index("cpu", allow_cpu=True) == -1
     with pytest.raises(ValueError, match="Expected a non cpu device, but got: cpu"):
         index("cpu")
-    with pytest.raises(ValueError, match="Expected a torch.device with a specified index or an integ"):
+    with pytest.raises(
+        ValueError, match="Expected a torch.device with a specified index or an integ"
+    ):
         index(None)
 
 
@@ -178,12 +183,17 @@ def test_lists_of_tensors():
     assert [len(g) for g in utils._take_tensors(tensors, 1000)] == [3, 1]
     mixed = list(utils._take_tensors(tensors, 1000))
     flat = [t for group in mixed for t in group]
-    assert all(a is b for a, b in zip(utils._reorder_tensors_as(flat, tensors), tensors))
+    assert all(
+        a is b for a, b in zip(utils._reorder_tensors_as(flat, tensors), tensors, strict=True)
+    )
     parts = [torch.arange(6.0).reshape(2, 3), torch.arange(4.0), torch.empty(0, 2)]
     flat = utils._flatten_dense_tensors(parts)
     assert flat.shape == (10,)
     back = utils._unflatten_dense_tensors(flat, parts)
-    assert all(a.equal(b) for a, b in zip(back, parts)) and back[0].data_ptr() == flat.data_ptr()
+    assert (
+        all(a.equal(b) for a, b in zip(back, parts, strict=True))
+        and back[0].data_ptr() == flat.data_ptr()
+    )
 
 
 def test_small_things():

@@ -3,7 +3,6 @@
 import collections
 import enum
 import io
-
 import pickle
 import struct
 
@@ -12,7 +11,6 @@ import pytest
 import mindtorch_v2 as torch
 
 S = torch.serialization
-
 
 
 class Plain:
@@ -117,13 +115,18 @@ def test_text_for_an_unknown_global():
 
 def test_other_texts():
     blocked = refusal(archive(b"\x80\x02" + G("os", "system") + b"."))
-    assert "\n\n\nTrying to load unsupported GLOBAL os.system whose module os is blocked." in blocked
+    assert (
+        "\n\n\nTrying to load unsupported GLOBAL os.system whose module os is blocked." in blocked
+    )
     assert "GLOBAL float was not an allowed" in refusal(archive(G("builtins", "float") + b"."))
     assert "GLOBAL os.path.join was not" in refusal(archive(G("os.path", "join") + b"."))
     for data, reason in (
         (b"K\x01)R.", "Trying to call reduce for unrecognized function 1"),
-        (b"}}b.", "Can only build Tensor, Parameter, OrderedDict or types allowlisted via "
-         "`add_safe_globals`, but got <class 'dict'>"),
+        (
+            b"}}b.",
+            "Can only build Tensor, Parameter, OrderedDict or types allowlisted via "
+            "`add_safe_globals`, but got <class 'dict'>",
+        ),
         (b"0.", "Unsupported operand 48"),
     ):
         assert (
@@ -252,7 +255,9 @@ def test_listing_what_is_unsafe(tmp_path):
     assert S.get_unsafe_globals_in_checkpoint(tmp_path / "x.pt") == names
     assert S.get_unsafe_globals_in_checkpoint(saved({"w": torch.ones(2)})) == []
     for bad in (io.BytesIO(b"text"), saved(obj, _use_new_zipfile_serialization=False)):
-        with pytest.raises(ValueError, match="Expected input to be a checkpoint returned by torch.s"):
+        with pytest.raises(
+            ValueError, match="Expected input to be a checkpoint returned by torch.s"
+        ):
             S.get_unsafe_globals_in_checkpoint(bad)
     with pytest.raises(FileNotFoundError):
         S.get_unsafe_globals_in_checkpoint(tmp_path / "absent")
@@ -299,5 +304,3 @@ def test_storages_by_id():
     assert "Only persistent_load of storage is allowed" in refusal(with_id(U("module")))
     with pytest.raises(AssertionError, match="saved_id must be a tuple, got int"):
         torch.load(archive(b"\x80\x02K\x01Q."))
-
-
