@@ -15,5 +15,5 @@ __getattr__, __dir__, __all__ = _attach(
         "parallel": "DataParallel",
         "utils.init": "skip_init",
     },
-    ("attention", "functional", "grad", "init", "modules", "parallel", "parameter", "utils"),
+    ("functional", "grad", "init", "modules", "parallel", "parameter", "utils"),
 )

@@ -10,6 +10,8 @@ import warnings
 
 import mindtorch_v2 as torch
 
+from ..overrides import handle_torch_function, has_torch_function_variadic
+
 __all__ = [
     "calculate_gain",
     "uniform_",
@@ -43,17 +45,9 @@ Tensor = torch.Tensor
 
 
 def _redirect(fn, given):
-    """Hand the call over if the tensor is of a class with ``__torch_function__``."""
-    from ..overrides import handle_torch_function
-
+    """Hand the call over to the ``__torch_function__`` of the tensor's class."""
     tensor = given.pop("tensor")
     return handle_torch_function(fn, (tensor,), tensor=tensor, **given)
-
-
-def _overridden(tensor):
-    from ..overrides import has_torch_function_variadic
-
-    return has_torch_function_variadic(tensor)
 
 
 # Kept apart and by these names because programs use them.
@@ -137,14 +131,14 @@ def calculate_gain(nonlinearity, param=None):
 
 def uniform_(tensor, a=0.0, b=1.0, generator=None):
     """Fill from the uniform distribution on [a, b)."""
-    if _overridden(tensor):
+    if has_torch_function_variadic(tensor):
         return _redirect(uniform_, locals())
     return _no_grad_uniform_(tensor, a, b, generator)
 
 
 def normal_(tensor, mean=0.0, std=1.0, generator=None):
     """Fill from the normal distribution."""
-    if _overridden(tensor):
+    if has_torch_function_variadic(tensor):
         return _redirect(normal_, locals())
     return _no_grad_normal_(tensor, mean, std, generator)
 
@@ -156,7 +150,7 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
 
 def constant_(tensor, val):
     """Fill with one number."""
-    if _overridden(tensor):
+    if has_torch_function_variadic(tensor):
         return _redirect(constant_, locals())
     return _no_grad_fill_(tensor, val)
 
@@ -255,7 +249,7 @@ def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", gene
         mode: "fan_in" keeps the variance in the forward pass, "fan_out" in the backward pass.
         nonlinearity: see `calculate_gain`.
     """
-    if _overridden(tensor):
+    if has_torch_function_variadic(tensor):
         return _redirect(kaiming_uniform_, locals())
     if _nothing_to_fill(tensor):
         return tensor

@@ -46,6 +46,14 @@ def linear_cross_entropy(
             f"{input.size(-1)} and {features}, respectively"
         )
     shape = tuple(linear_weight.shape[:-1])
+    if len(shape) > 1 and input.dim() == 1:
+        raise RuntimeError(
+            "K-dimensional loss defined by linear_weight shape "
+            f"{tuple(linear_weight.shape)} requires batched input, (N, {features}), "
+            f"got unbatched input with shape {tuple(input.shape)}"
+        )
+    if ignore_index is not None and target.is_floating_point():
+        raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
     if linear_bias is not None and tuple(linear_bias.shape) != shape:
         raise RuntimeError(
             f"expected linear_bias shape {shape}, got {tuple(linear_bias.shape)}"

@@ -38,12 +38,17 @@ def batch_norm(
         eps: added to the variance.
 
     Raises:
-        ValueError: in training with a single value per channel.
+        ValueError: in training with a single value per channel; for a negative ``eps``, or 0 in
+            training.
     """
     if has_torch_function_variadic(input, running_mean, running_var, weight, bias):
         return redirect(batch_norm, locals())
     if training:
         _verify_batch_size(input.size())
+        if eps <= 0.0:
+            raise ValueError(f"batch_norm eps must be positive during training, but got {eps}")
+    elif eps < 0.0:
+        raise ValueError(f"batch_norm eps must be non-negative, but got {eps}")
     return torch.batch_norm(
         input, weight, bias, running_mean, running_var, training, momentum, eps, _NO_CUDNN
     )

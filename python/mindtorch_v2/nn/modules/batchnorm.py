@@ -146,7 +146,18 @@ class _BatchNorm(_NormBase):
     def forward(self, input: Tensor) -> Tensor:
         self._check_input_dim(input)
         training = self.training
-        mean, var = self.running_mean, self.running_var
+        held = self._buffers
+        # see Linear.forward
+        plain = type(self) in _PLAIN
+        if plain and "running_mean" in held and "running_var" in held:
+            mean, var = held["running_mean"], held["running_var"]
+        else:
+            mean, var = self.running_mean, self.running_var
+        held = self._parameters
+        if plain and "weight" in held and "bias" in held:
+            weight, bias = held["weight"], held["bias"]
+        else:
+            weight, bias = self.weight, self.bias
         momentum = 0.0 if self.momentum is None else self.momentum
         if training and self.track_running_stats:
             count = self.num_batches_tracked
@@ -161,8 +172,8 @@ class _BatchNorm(_NormBase):
             input,
             mean,
             var,
-            self.weight,
-            self.bias,
+            weight,
+            bias,
             # without running statistics the batch's own are used in evaluation mode, too
             training or (mean is None and var is None),
             momentum,
@@ -281,3 +292,6 @@ class LazyBatchNorm3d(_LazyNormBase, _BatchNorm):
 
     def _check_input_dim(self, input):
         _check_dims(input, (5,))
+
+
+_PLAIN = frozenset((BatchNorm1d, BatchNorm2d, BatchNorm3d))

@@ -220,6 +220,11 @@ class Conv1d(_ConvNd):
         return _convolve(self, F.conv1d, (0,), input, weight, bias)
 
     def forward(self, input: Tensor) -> Tensor:
+        if type(self) is Conv1d:
+            # see Linear.forward
+            held = self._parameters
+            if "weight" in held and "bias" in held:
+                return self._conv_forward(input, held["weight"], held["bias"])
         return self._conv_forward(input, self.weight, self.bias)
 
 
@@ -260,6 +265,11 @@ class Conv2d(_ConvNd):
         return _convolve(self, F.conv2d, (0, 0), input, weight, bias)
 
     def forward(self, input: Tensor) -> Tensor:
+        if type(self) is Conv2d:
+            # see Linear.forward
+            held = self._parameters
+            if "weight" in held and "bias" in held:
+                return self._conv_forward(input, held["weight"], held["bias"])
         return self._conv_forward(input, self.weight, self.bias)
 
 
@@ -302,6 +312,11 @@ class Conv3d(_ConvNd):
         return _convolve(self, F.conv3d, (0, 0, 0), input, weight, bias)
 
     def forward(self, input: Tensor) -> Tensor:
+        if type(self) is Conv3d:
+            # see Linear.forward
+            held = self._parameters
+            if "weight" in held and "bias" in held:
+                return self._conv_forward(input, held["weight"], held["bias"])
         return self._conv_forward(input, self.weight, self.bias)
 
 

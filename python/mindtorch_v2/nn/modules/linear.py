@@ -65,6 +65,11 @@ class Linear(Module):
             init.uniform_(self.bias, -bound, bound)
 
     def forward(self, input: Tensor) -> Tensor:
+        if type(self) is Linear:
+            # straight from the dictionary, which is several times faster than attribute access
+            held = self._parameters
+            if "weight" in held and "bias" in held:
+                return F.linear(input, held["weight"], held["bias"])
         return F.linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:

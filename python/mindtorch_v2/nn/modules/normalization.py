@@ -132,6 +132,13 @@ class LayerNorm(Module):
                 init.zeros_(self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
+        if type(self) is LayerNorm:
+            # see Linear.forward
+            held = self._parameters
+            if "weight" in held and "bias" in held:
+                return F.layer_norm(
+                    input, self.normalized_shape, held["weight"], held["bias"], self.eps
+                )
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:

@@ -258,11 +258,6 @@ class RNNBase(Module):
         """The parameters, one list per layer and direction."""
         return [[getattr(self, n) for n in names] for names in self._all_weights]
 
-    def _replicate_for_data_parallel(self):
-        replica = super()._replicate_for_data_parallel()
-        replica._flat_weights = replica._flat_weights[:]
-        return replica
-
 
 def _check_sizes(layer, dropout):
     from numbers import Number

@@ -110,9 +110,14 @@ class Embedding(_Table):
         self.sparse = sparse
 
     def forward(self, input: Tensor) -> Tensor:
+        held = self._parameters
+        if type(self) is Embedding and "weight" in held:
+            weight = held["weight"]  # see Linear.forward
+        else:
+            weight = self.weight
         return F.embedding(
             input,
-            self.weight,
+            weight,
             self.padding_idx,
             self.max_norm,
             self.norm_type,

@@ -18,6 +18,17 @@ __getattr__, __dir__, __all__ = _attach(
         "init": "skip_init",
         "memory_format": "convert_conv2d_weight_memory_format convert_conv3d_weight_memory_format",
     },
-    ("parametrizations", "parametrize", "prune", "rnn", "stateless"),
+    (
+        "clip_grad",
+        "convert_parameters",
+        "fusion",
+        "init",
+        "memory_format",
+        "parametrizations",
+        "parametrize",
+        "prune",
+        "rnn",
+        "stateless",
+    ),
 )
 __all__ += ["remove_spectral_norm", "spectral_norm", "remove_weight_norm", "weight_norm"]

@@ -1,0 +1,5 @@
+"""Running a module on several devices of one machine."""
+
+from .data_parallel import DataParallel
+
+__all__ = ["DataParallel"]
