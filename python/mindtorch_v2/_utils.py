@@ -201,17 +201,6 @@ def _reduce_tensor(tensor, protocol):
     return _rebuild_from_type_v2, (func, cls, args, state)
 
 
-def _reduce_parameter(parameter, protocol):
-    """Parameter.__reduce_ex__; a subclass of Parameter comes back as a Parameter, as in PyTorch."""
-    from collections import OrderedDict
-
-    state = _get_obj_state(parameter)
-    args = (parameter.data, parameter.requires_grad, OrderedDict())
-    if not state:
-        return _rebuild_parameter, args
-    return _rebuild_parameter_with_state, (*args, state)
-
-
 # ---- exceptions ----
 
 

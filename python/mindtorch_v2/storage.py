@@ -872,12 +872,15 @@ class _LegacyStorage(TypedStorage, metaclass=_LegacyStorageMeta):
         return _wrap(UntypedStorage._new_shared_filename_cpu(manager, obj, nbytes), cls.dtype)
 
 
-def _legacy_classes():
-    """{"FloatStorage": class, ...} for the package's namespace, where pickles look for them."""
+def __getattr__(name):
+    """FloatStorage and its like, all made when one is first asked for. They belong to the package's
+    namespace, where pickles look for them; `Storage` is FloatStorage."""
+    if name != "Storage" and name not in _LEGACY_NAMES.values():
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     torch = _package()
-    return {
-        name: _LegacyStorageMeta(
-            name,
+    for dtype, legacy_name in _LEGACY_NAMES.items():
+        globals()[legacy_name] = _LegacyStorageMeta(
+            legacy_name,
             (_LegacyStorage,),
             {
                 "__module__": torch.__name__,
@@ -885,5 +888,5 @@ def _legacy_classes():
                 "__doc__": f"Constructor of typed storages of {dtype} (deprecated).",
             },
         )
-        for dtype, name in _LEGACY_NAMES.items()
-    }
+    globals()["Storage"] = globals()["FloatStorage"]
+    return globals()[name]
