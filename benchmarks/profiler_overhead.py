@@ -3,8 +3,8 @@ latencies; and what a million events take afterwards.
 
     python benchmarks/profiler_overhead.py [--million] [--processes N]
 
-Each library runs in a process of its own, and where it is installed PyTorch beside ours. Figures are
-minima over rounds and processes, of one thread.
+Each library runs in a process of its own, and where it is installed PyTorch beside ours. Figures
+are minima over rounds and processes, of one thread.
 """
 
 import argparse
@@ -67,7 +67,8 @@ def latency():
     t3 = perf_counter(); p.events()
     t4 = perf_counter()
     return t1 - t0, t3 - t2, t4 - t3
-for name, times in zip(("start, us", "stop, us", "events of one op, us"), zip(*(latency() for _ in range(30)))):
+names = ("start, us", "stop, us", "events of one op, us")
+for name, times in zip(names, zip(*(latency() for _ in range(30)))):
     out[name] = min(times) * 1e6
 print(json.dumps(out))
 """
@@ -113,9 +114,7 @@ SHOWN = ["default", "record_shapes", "profile_memory", "with_stack", "with_flops
 def measure(script, name, processes, *arguments):
     """Minima of several processes; of rates the maxima."""
     runs = [timing.fresh(script, name, *arguments) for _ in range(processes)]
-    return {
-        key: (max if "per s" in key else min)(run[key] for run in runs) for key in runs[0]
-    }
+    return {key: (max if "per s" in key else min)(run[key] for run in runs) for key in runs[0]}
 
 
 def show(title, sides, rows):
@@ -137,7 +136,9 @@ def main():
           + ", ".join(f"{side} {got[side]['off']:.0f} ns" for side in sides) + "\n")  # fmt: skip
     added = [[name, *(got[s][name] - got[s]["off"] for s in sides)] for name in SHOWN]
     show("ns added per op", sides, added)
-    rest = [key for key in got[sides[0]] if key not in SHOWN and key not in ("off", "schedule in NONE")]
+    rest = [
+        key for key in got[sides[0]] if key not in SHOWN and key not in ("off", "schedule in NONE")
+    ]
     show("ns, or as said", sides, [[key, *(got[s][key] for s in sides)] for key in rest])
     if options.million:
         for side in sides:

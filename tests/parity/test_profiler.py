@@ -67,7 +67,9 @@ def without_totals(table):
 def test_tables_and_averages(seed):
     events, options, rnd = made_up_events(seed)
     table = dict(
-        sort_by=rnd.choice([None, "cpu_time_total", "self_cpu_time_total", "count", "cuda_time_total"]),
+        sort_by=rnd.choice(
+            [None, "cpu_time_total", "self_cpu_time_total", "count", "cuda_time_total"]
+        ),
         row_limit=rnd.choice([100, 3, -1, 0]),
         max_src_column_width=rnd.choice([75, 20]),
         max_name_column_width=rnd.choice([55, 20, None]),
@@ -154,9 +156,7 @@ def test_schedule_errors(arguments):
 
 def log_of(module, lib, plan):
     action = module.ProfilerAction
-    actions = dict(
-        N=action.NONE, W=action.WARMUP, R=action.RECORD, S=action.RECORD_AND_SAVE
-    )
+    actions = dict(N=action.NONE, W=action.WARMUP, R=action.RECORD, S=action.RECORD_AND_SAVE)
     log = []
 
     class Logged(module.profile):
@@ -212,7 +212,7 @@ def test_before_start(method):
 
 
 def test_top_level_operators_and_nodes():
-    """Names, nesting and numbers of what a user's program calls; what operators call inside differs."""
+    """Names, nesting and numbers of what a program calls; what operators call inside differs."""
 
     def scenario(lib):
         w, one = lib.tensor([[1.0, 2.0, 3.0]] * 2, requires_grad=True), lib.tensor(1.0)

@@ -170,7 +170,9 @@ def test_stacks(tmp_path):
     assert by_name(prof, "MulBackward0")[0].stack == forward.stack
     rows = [row for row in prof.key_averages(group_by_stack_n=2) if row.key == "aten::add"]
     assert [len(row.stack) for row in rows[:2]] == [2, 2] and rows[0].stack != rows[1].stack
-    assert len([row for row in prof.key_averages(group_by_stack_n=1) if row.key == "aten::add"]) < len(rows)
+    assert len(
+        [row for row in prof.key_averages(group_by_stack_n=1) if row.key == "aten::add"]
+    ) < len(rows)
     assert "Source Location" in prof.key_averages(group_by_stack_n=2).table()
 
     path = tmp_path / "stacks.txt"
@@ -221,7 +223,11 @@ def test_threads_and_their_numbers():
     for name, number in numbers.items():
         (scope,) = by_name(prof, name)
         assert scope.thread == number
-        assert [child.name for child in scope.cpu_children] == ["aten::mul", "aten::add", "aten::sum"]
+        assert [child.name for child in scope.cpu_children] == [
+            "aten::mul",
+            "aten::add",
+            "aten::sum",
+        ]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -235,7 +241,10 @@ def test_fork_inside():
             os._exit(0 if well else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         work("after")
-    assert [event.name for event in prof.events() if event.is_user_annotation] == ["before", "after"]
+    assert [event.name for event in prof.events() if event.is_user_annotation] == [
+        "before",
+        "after",
+    ]
 
 
 def test_results_outlive_the_profiler_and_go_away():
@@ -260,7 +269,9 @@ def test_columns():
         work()
     recording = prof.profiler.kineto_results
     begins = recording.column("begin")
-    assert begins.tolist() == [event["start_ns"] - recording.info["start_clock"] for event in prof.events()]
+    assert begins.tolist() == [
+        event["start_ns"] - recording.info["start_clock"] for event in prof.events()
+    ]
     assert recording.column("parent").tolist() == [-1, 0, 0, 0]
     assert memoryview(begins).readonly
     with pytest.raises(KeyError):
@@ -403,7 +414,9 @@ def test_record_function_as_decorator():
 @pytest.mark.parametrize("recording", [False, True])
 def test_record_function_misuse(recording):
     def misuse():
-        with pytest.raises(RuntimeError, match="Expected a value of type 'str' for argument 'name'"):
+        with pytest.raises(
+            RuntimeError, match="Expected a value of type 'str' for argument 'name'"
+        ):
             record_function(3).__enter__()
         with pytest.raises(RuntimeError, match="for argument 'args' but instead found type 'int'"):
             record_function("name", 3).__enter__()

@@ -6,7 +6,13 @@ import warnings
 import pytest
 
 import mindtorch_v2 as torch
-from mindtorch_v2.profiler import ProfilerAction, ProfilerActivity, _KinetoProfile, profile, schedule
+from mindtorch_v2.profiler import (
+    ProfilerAction,
+    ProfilerActivity,
+    _KinetoProfile,
+    profile,
+    schedule,
+)
 
 NONE, WARMUP, RECORD, SAVE, STOPPED = ProfilerAction
 LETTERS = {NONE: "N", WARMUP: "W", RECORD: "R", SAVE: "S"}
@@ -62,8 +68,8 @@ def test_schedule_says_what_is_wrong():
     with pytest.raises(AssertionError) as caught:
         schedule(wait=1, warmup=1, active=0)
     assert str(caught.value) == (
-        "Invalid profiler schedule arguments. Got wait=1 (need >= 0), warmup=1 (need >= 0), active=0"
-        " (need > 0), repeat=0 (need >= 0), skip_first=0 (need >= 0)."
+        "Invalid profiler schedule arguments. Got wait=1 (need >= 0), warmup=1 (need >= 0),"
+        " active=0 (need > 0), repeat=0 (need >= 0), skip_first=0 (need >= 0)."
     )
     with pytest.raises(TypeError):
         schedule(wait="1", warmup=1, active=1)
@@ -140,7 +146,9 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("plan", ["".join(p) for n in (1, 2, 3) for p in itertools.product("NWRS", repeat=n)])
+@pytest.mark.parametrize(
+    "plan", ["".join(p) for n in (1, 2, 3) for p in itertools.product("NWRS", repeat=n)]
+)
 def test_state_machine(plan):
     expected, warned = ["ask 0"], []
     before = "N"

@@ -96,9 +96,7 @@ def test_export_chrome_trace_includes_runtime_correlated_events(trace):
 
 
 def test_runtime_events_can_be_left_out(tmp_path):
-    config = _ExperimentalConfig(
-        runtime_events=False, forward_backward_category="forward_backward"
-    )
+    config = _ExperimentalConfig(runtime_events=False, forward_backward_category="forward_backward")
     with profile(experimental_config=config) as prof:
         train_step()
     trace = export(prof, tmp_path / "t.json")
@@ -302,7 +300,9 @@ def test_tensorboard_trace_handler(tmp_path):
             trace = json.load(opened)
         assert [e["name"] for e in of(trace, cat="user_annotation")][0].startswith("ProfilerStep#")
     tensorboard_trace_handler(str(folder), worker_name="me")(prof)
-    assert any(name.startswith("me.") and name.endswith(".pt.trace.json") for name in os.listdir(folder))
+    assert any(
+        name.startswith("me.") and name.endswith(".pt.trace.json") for name in os.listdir(folder)
+    )
     (tmp_path / "file").write_text("")
     with pytest.raises(RuntimeError, match="Can't create directory"):
         tensorboard_trace_handler(str(tmp_path / "file"))(prof)

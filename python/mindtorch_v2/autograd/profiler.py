@@ -114,9 +114,7 @@ class profile:
         self.profiling_start_time_ns = 0
         self.profiling_end_time_ns = 0
         if not use_cpu and not use_kineto:
-            raise AssertionError(
-                "Device-only events supported only with Kineto (use_kineto=True)"
-            )
+            raise AssertionError("Device-only events supported only with Kineto (use_kineto=True)")
         if not use_cpu:
             raise AssertionError("No activities specified for the profiler")
         if with_stack and experimental_config.trace_only:
@@ -296,4 +294,3 @@ def _warn(text, category=UserWarning):
     import warnings
 
     warnings.warn(text, category, stacklevel=3)
-

@@ -317,8 +317,8 @@ class FunctionEvent(_p.Event, FormattedTimesMixin):
 
     Recorded events also answer to `event[key]` and `key in event` for their attributes and for
     "kind" ("op" or "scope"), "step", "start_ns", "end_ns" (CLOCK_MONOTONIC), "duration_ns",
-    "correlation_id", "thread_id" and, with profile_memory, "cpu_memory_allocated_before", "..._after"
-    and "..._delta" (bytes of the whole process).
+    "correlation_id", "thread_id" and, with profile_memory, "cpu_memory_allocated_before",
+    "..._after" and "..._delta" (bytes of the whole process).
     """
 
     def __init__(
@@ -411,7 +411,10 @@ class FunctionEvent(_p.Event, FormattedTimesMixin):
 
     def get(self, key, default=None):
         """`event[key]`, or `default` where there is none."""
-        return self[key] if key in self else default
+        try:
+            return self[key]
+        except KeyError:
+            return default
 
     def append_kernel(self, name, device, duration):
         if self.device_type != DeviceType.CPU:
@@ -715,7 +718,9 @@ class EventList(list):
                     if span.start < parent.time_range.end and span.end <= parent.time_range.end:
                         parent.append_cpu_child(event)
                         if event.cpu_parent is not None:
-                            raise AssertionError(f"There is already a CPU parent event for {event.key}")
+                            raise AssertionError(
+                                f"There is already a CPU parent event for {event.key}"
+                            )
                         event.set_cpu_parent(parent)
                         break
                     open_events.pop()
@@ -820,8 +825,9 @@ class EventList(list):
     ):
         """The events as a table.
 
-        `sort_by` is any attribute of the events, largest first (AttributeError for others; None keeps
-        the order); `row_limit` -1 is no limit; `time_unit` "s", "ms" or "us", None chooses per figure.
+        `sort_by` is any attribute of the events, largest first (AttributeError for others; None
+        keeps the order); `row_limit` -1 is no limit; `time_unit` is "s", "ms" or "us", None chooses
+        per figure.
         """
         from ..profiler._table import build_table
 
@@ -840,8 +846,8 @@ class EventList(list):
         )
 
     def export_chrome_trace(self, path):
-        """Writes the events as JSON for chrome://tracing: a list of complete events; for averages an
-        object whose events lie end to end. OSError where the file cannot be written."""
+        """Writes the events as JSON for chrome://tracing: a list of complete events; for averages
+        an object whose events lie end to end. OSError where the file cannot be written."""
         import json
 
         if any(isinstance(event, FunctionEventAvg) for event in self):

@@ -1,7 +1,7 @@
 """Finding out where a program spends its time and memory.
 
-See `profile` and `schedule` for when to record, `record_function` for naming stretches of a program,
-and docs/profiler.md.
+See `profile` and `schedule` for when to record, `record_function` for naming stretches of a
+program, and docs/profiler.md.
 """
 
 from ..autograd.profiler import kineto_available, record_function

@@ -6,6 +6,7 @@ nothing but its records.
 
 import os
 from bisect import bisect_right
+from contextlib import suppress
 
 from .. import _C
 from ..autograd.profiler_util import (
@@ -218,9 +219,7 @@ class Recording(_p.Session):
 
         def write(target):
             members = "".join(f"{json.dumps(key)}: {text},\n" for key, text in head.items())
-            self._export(
-                target, members, tail, runtime_events, flow_name, stacks, lists, keywords
-            )
+            self._export(target, members, tail, runtime_events, flow_name, stacks, lists, keywords)
 
         _write_whole(os.fspath(path), write)
 
@@ -251,11 +250,12 @@ def _write_whole(path, write):
             if path.endswith(".gz"):
                 import gzip
 
-                with os.fdopen(fd, "wb", closefd=False) as file:
-                    with gzip.GzipFile(
-                        os.path.basename(path)[:-3], "wb", compresslevel=6, fileobj=file
-                    ) as packed:
-                        write(packed.write)
+                name = os.path.basename(path)[:-3]
+                with (
+                    os.fdopen(fd, "wb", closefd=False) as file,
+                    gzip.GzipFile(name, "wb", compresslevel=6, fileobj=file) as packed,
+                ):
+                    write(packed.write)
             else:
                 write(fd)
         finally:
@@ -264,10 +264,8 @@ def _write_whole(path, write):
             os.replace(temporary, path)
     except BaseException:
         if not direct:
-            try:
+            with suppress(OSError):
                 os.unlink(temporary)
-            except OSError:
-                pass
         raise
 
 
@@ -286,4 +284,3 @@ def _short_path(file):
         if file.startswith(prefix):
             return file[len(prefix) :]
     return file
-

@@ -93,7 +93,7 @@ def build_table(
 
     def put(cells):
         texts = []
-        for i, ((_, width), cell) in enumerate(zip(columns, cells)):
+        for i, ((_, width), cell) in enumerate(zip(columns, cells, strict=True)):
             left = stacks and i == source_at
             texts.append(cell.ljust(width) if left else cell.rjust(width))
         lines.append(gap.join(texts) + gap)

@@ -1,8 +1,8 @@
 """The profiler: when to record, and what to do with a recording.
 
-Reference behaviour: PyTorch 2.13's `torch.profiler`: the state machine, the order of its actions and
-callbacks, and its warnings. Where PyTorch raises AssertionError the errors here also derive from
-ValueError or RuntimeError, so either may be caught.
+Reference behaviour: PyTorch 2.13's `torch.profiler`: the state machine, the order of its actions
+and callbacks, and its warnings. Where PyTorch raises AssertionError the errors here also derive
+from ValueError or RuntimeError, so either may be caught.
 """
 
 from enum import Enum
@@ -88,9 +88,9 @@ class _ExperimentalConfig:
     """Switches of a recording.
 
     On a CPU these matter: `trace_only` (no events(), only the exported trace),
-    `capture_overload_names`, `runtime_events` (slices of kernels in the trace and flows to them) and
-    `forward_backward_category` ("fwdbwd", or "forward_backward" as TensorBoard's plugin wants it).
-    All threads are always recorded, and stacks need no `verbose`. NotImplementedError for
+    `capture_overload_names`, `runtime_events` (slices of kernels in the trace and flows to them)
+    and `forward_backward_category` ("fwdbwd", or "forward_backward" as TensorBoard's plugin wants
+    it). All threads are always recorded, and stacks need no `verbose`. NotImplementedError for
     `record_python_gc_info` and `expose_kineto_event_metadata`.
     """
 
@@ -183,8 +183,8 @@ class _KinetoProfile:
     """One recording at a time, started and stopped by hand.
 
     Parameters (keyword-only): activities, record_shapes, profile_memory, with_stack, with_flops,
-    with_modules (TorchScript only, so without effect), experimental_config, acc_events (keep events of
-    earlier recordings, listed after the newer), custom_trace_id_callback,
+    with_modules (TorchScript only, so without effect), experimental_config, acc_events (keep
+    events of earlier recordings, listed after the newer), custom_trace_id_callback,
     post_processing_timeout_s (nothing here takes long). execution_trace_observer raises
     NotImplementedError.
     """
@@ -388,8 +388,8 @@ def schedule(*, wait, warmup, active, repeat=0, skip_first=0, skip_first_wait=0)
     if any(value < 0 for value in given.values()) or active == 0:
         last = f", skip_first_wait={skip_first_wait} (need >= 0)" if skip_first_wait < 0 else ""
         raise _ScheduleError(
-            f"Invalid profiler schedule arguments. Got wait={wait} (need >= 0), warmup={warmup} (need"
-            f" >= 0), active={active} (need > 0), repeat={repeat} (need >= 0),"
+            f"Invalid profiler schedule arguments. Got wait={wait} (need >= 0), warmup={warmup}"
+            f" (need >= 0), active={active} (need > 0), repeat={repeat} (need >= 0),"
             f" skip_first={skip_first} (need >= 0){last}."
         )
     if warmup == 0:
@@ -420,9 +420,7 @@ def _default_schedule_fn(step):
     return ProfilerAction.RECORD
 
 
-def tensorboard_trace_handler(
-    dir_name, worker_name=None, use_gzip=False, use_python_export=False
-):
+def tensorboard_trace_handler(dir_name, worker_name=None, use_gzip=False, use_python_export=False):
     """For `on_trace_ready`: writes `{worker_name}.{time in ns}.pt.trace.json[.gz]` into `dir_name`,
     which is made if need be (RuntimeError where it cannot be). The worker's name is host_pid unless
     given."""
@@ -504,10 +502,11 @@ class profile(_KinetoProfile):
                 prof.step()
         print(prof.key_averages().table(sort_by="self_cpu_time_total", row_limit=10))
 
-    `schedule` maps a step number to a ProfilerAction (TypeError, a ValueError too, for what cannot be
-    called); without one everything is recorded. `on_trace_ready` is called with the profiler when a
-    recording is complete; its exceptions propagate. For the other parameters (all keyword-only) see
-    _KinetoProfile. Only one profiler can record at a time: RuntimeError for a second one.
+    `schedule` maps a step number to a ProfilerAction (TypeError, a ValueError too, for what cannot
+    be called); without one everything is recorded. `on_trace_ready` is called with the profiler
+    when a recording is complete; its exceptions propagate. For the other parameters (all
+    keyword-only) see _KinetoProfile. Only one profiler can record at a time: RuntimeError for a
+    second one.
     """
 
     def __init__(
@@ -530,9 +529,7 @@ class profile(_KinetoProfile):
     ):
         activities, _ = _check_activities(activities)
         if use_cuda is not None:
-            _warn(
-                "`use_cuda` is deprecated, use `activities` argument instead", FutureWarning
-            )
+            _warn("`use_cuda` is deprecated, use `activities` argument instead", FutureWarning)
             if use_cuda:
                 activities.add(ProfilerActivity.CUDA)
             else:
