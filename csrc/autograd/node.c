@@ -33,6 +33,7 @@ mt_node_init(mt_node *node, mt_node_kind kind, const char *name, uint32_t nedges
     } else
         for (uint32_t i = 0; i < nsaved; i++) {
             node->saved[i].kind = MT_SAVED_NONE;
+            node->saved[i].tensor = NULL;
             node->saved[i].value.tag = MT_V_NONE;
         }
     node->nedges = nedges;

@@ -280,7 +280,7 @@ class Derivative:
                 opt = kind == "INPUT" and s.args[i].optional
                 low.env[n] = Val("Tensor?" if opt else "Tensor", [t])
             elif kind == "GEOMETRY":
-                low.env[n] = Val("Tensor", [f"node->saved[{k}].tensor"])
+                low.env[n] = Val("Tensor?" if s.args[i].optional else "Tensor", [f"node->saved[{k}].tensor"])
             elif kind == "LIST":
                 name = f"lst{len(low.lists)}"
                 low.lists.append(name)

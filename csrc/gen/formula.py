@@ -211,6 +211,8 @@ class Lowering:
         v = self.expr(node.value)
         if v.type in ("Tensor", "Tensor?"):
             x = v.code[0]
+            if node.attr in ("shape",) and v.type == "Tensor?":
+                return Val("int[]", [f"({x} ? {x}->sizes : NULL)", f"({x} ? (int64_t){x}->ndim : 0)"])
             if node.attr in ("shape",):
                 return Val("int[]", [f"{x}->sizes", f"(int64_t){x}->ndim"])
             if node.attr == "strides":
