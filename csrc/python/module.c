@@ -1,6 +1,7 @@
 /* The module _C: gives the core its host and puts the parts together. */
 #include "base/error.h"
 #include "base/pool.h"
+#include "kernels/blas.h"
 #include "python/signature.h"
 #include "python/tensor.h"
 
@@ -102,7 +103,29 @@ set_num_threads(PyObject *self, PyObject *o)
     Py_RETURN_NONE;
 }
 
+static PyObject *
+set_blas_library(PyObject *self, PyObject *path)
+{
+    (void)self;
+    const char *text = PyUnicode_AsUTF8(path);
+    if (!text)
+        return NULL;
+    mt_blas_set_library(text);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+blas_config(PyObject *self, PyObject *unused)
+{
+    (void)self;
+    (void)unused;
+    const char *text = mt_blas_config();
+    return text ? PyUnicode_FromString(text) : mtpy_raise();
+}
+
 static PyMethodDef functions[] = {
+    {"_set_blas_library", set_blas_library, METH_O, NULL},
+    {"_blas_config", blas_config, METH_NOARGS, NULL},
     {"get_default_dtype", get_default_dtype, METH_NOARGS, "The dtype of floats without one."},
     {"_set_default_dtype", set_default_dtype, METH_O, NULL},
     {"get_num_threads", get_num_threads, METH_NOARGS, "Threads that one operator may use."},
@@ -166,7 +189,7 @@ PyInit__C(void)
         return NULL;
     if (mtpy_add_objects(module) < 0 || mtpy_add_tensor(module) < 0 ||
         mtpy_add_autograd(module) < 0 || mtpy_add_functions(module) < 0 ||
-        mtpy_add_overrides(module) < 0 || mtpy_add_indexing(module) < 0 ||
+        mtpy_add_overrides(module) < 0 || mtpy_add_generator(module) < 0 || mtpy_add_indexing(module) < 0 ||
         mtpy_add_data(module) < 0 || mtpy_add_zip(module) < 0 || mtpy_add_profiler(module) < 0) {
         Py_DECREF(module);
         return NULL;

@@ -254,6 +254,12 @@ node_getattro(PyObject *self, PyObject *name)
     return PyObject_GenericGetAttr(self, name);
 }
 
+static PyObject *
+node_repr(PyObject *self)
+{
+    return PyUnicode_FromFormat("<%s object at %p>", _PyType_Name(Py_TYPE(self)), self);
+}
+
 static PyGetSetDef node_getset[] = {
     {"next_functions", node_next_functions, NULL, "Pairs (node, input number) this one feeds.", NULL},
     {"metadata", node_metadata, NULL, "A dict for the user.", NULL},
@@ -278,6 +284,7 @@ static PyType_Slot node_slots[] = {
     {Py_tp_methods, node_methods},
     {Py_tp_members, node_members},
     {Py_tp_getattro, node_getattro},
+    {Py_tp_repr, node_repr},
     {0, NULL},
 };
 static PyType_Spec node_spec = {"torch._C._autograd.Node", sizeof(mt_node), 0,

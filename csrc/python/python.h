@@ -97,6 +97,7 @@ int mtpy_add_autograd(PyObject *module);
 int mtpy_add_functions(PyObject *module);
 int mtpy_add_indexing(PyObject *module);
 int mtpy_add_overrides(PyObject *module);
+int mtpy_add_generator(PyObject *module);
 int mtpy_add_data(PyObject *module);
 int mtpy_add_zip(PyObject *module);
 int mtpy_add_profiler(PyObject *module);

@@ -24,6 +24,23 @@ from .autograd import (  # noqa: E402
 from math import e, inf, nan, pi  # noqa: E402, F401
 newaxis = None
 
+
+def _find_blas():
+    """Tells the core where the BLAS library lies; it is opened when first needed."""
+    import os
+    import sys
+
+    for folder in sys.path:
+        lib = os.path.join(folder, "scipy_openblas32", "lib")
+        for name in ("libscipy_openblas.so", "libscipy_openblas.dylib"):
+            path = os.path.join(lib, name)
+            if os.path.exists(path):
+                _C._set_blas_library(path)
+                return
+
+
+_find_blas()
+
 _SUBMODULES = frozenset(
     "autograd nn optim utils multiprocessing profiler serialization storage random overrides library "
     "linalg fft special func types testing amp backends cpu cuda jit futures distributions _tensor_str "
@@ -33,6 +50,8 @@ _LAZY = {
     "save": "serialization",
     "load": "serialization",
     "set_printoptions": "_tensor_str",
+    "get_printoptions": "_tensor_str",
+    "printoptions": "_tensor_str",
     "UntypedStorage": "storage",
     "TypedStorage": "storage",
     "set_rng_state": "random",

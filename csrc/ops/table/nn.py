@@ -33,10 +33,7 @@ composite("nll_loss(Tensor self, Tensor target, Tensor? weight=None, int reducti
           body="nll_loss_forward(self, target, weight, reduction, ignore_index)[0]", doc="Negative log likelihood.")
 composite("nll_loss_nd(Tensor self, Tensor target, Tensor? weight=None, int reduction=Mean, int ignore_index=-100) -> Tensor", py=("nn",), cast="float32",
           doc="Negative log likelihood with spatial dimensions.")
-composite("cross_entropy_loss(Tensor self, Tensor target, Tensor? weight=None, int reduction=Mean, int ignore_index=-100, float label_smoothing=0.0) -> Tensor",
-          py=("nn",), cast="float32", doc="Softmax and negative log likelihood.")
-
-composite("_reduce_loss(Tensor loss, int reduction) -> Tensor", py=(), body="loss.mean() if reduction == 1 else (loss.sum() if reduction == 2 else loss)", doc="Mean, sum or all.")
+composite("_reduce_loss(Tensor loss, int reduction) -> Tensor", py=(), body="loss.sum() / loss.numel() if reduction == 1 else (loss.sum() if reduction == 2 else loss)", doc="Mean, sum or all.")
 composite("mse_loss(Tensor self, Tensor target, int reduction=Mean) -> Tensor", py=("nn",), cast="float32", body="_reduce_loss((self - target).square(), reduction)", doc="Mean squared error.")
 composite("l1_loss(Tensor self, Tensor target, int reduction=Mean) -> Tensor", py=("nn",), cast="float32", body="_reduce_loss((self - target).abs(), reduction)", doc="Mean absolute error.")
 composite("smooth_l1_loss(Tensor self, Tensor target, int reduction=Mean, float beta=1.0) -> Tensor", py=("nn",), cast="float32", body="""
@@ -73,19 +70,3 @@ func("embedding(Tensor weight, Tensor indices, int padding_idx=-1, bool scale_gr
 func("embedding_dense_backward(Tensor grad_output, Tensor indices, int num_weights, int padding_idx, bool scale_grad_by_freq) -> Tensor", py=("function",),
      grad={"grad_output": "embedding_double(grad, indices, padding_idx)"}, doc="Gradient of embedding.")
 composite("embedding_double(Tensor grad, Tensor indices, int padding_idx) -> Tensor", py=(), body="embedding(grad, indices, padding_idx)", doc="Gradient of the gradient of embedding.")
-composite("_cross_entropy_probabilities(Tensor logs, Tensor target, Tensor? weight, int reduction, float label_smoothing, int dim) -> Tensor", py=(), body="""
-p = target * (1 - label_smoothing) + label_smoothing / logs.size(dim) if label_smoothing > 0 else target
-loss = -(logs * p)
-loss = loss * _class_weight(weight, logs, dim) if weight is not None else loss
-each = loss.sum([dim])
-each.sum() / (each.numel() if each.dim() > 0 else 1) if reduction == 1 else _reduce_loss(each, reduction)
-""", doc="Cross entropy against class probabilities.")
-composite("_class_weight(Tensor weight, Tensor like, int dim) -> Tensor", py=(), body="""
-weight if like.dim() == 1 else (weight if like.dim() == 2 else weight.reshape([-1, 1] if like.dim() == 3 else ([-1, 1, 1] if like.dim() == 4 else [-1, 1, 1, 1])))
-""", doc="Weights along the class dimension.") if False else None
-helper("_class_weight(Tensor weight, Tensor like, int dim) -> Tensor")
-helper("_smooth_loss(Tensor logs, Tensor target, Tensor? weight, int reduction, int ignore_index, int dim) -> Tensor")
-composite("_cross_entropy_smooth(Tensor logs, Tensor target, Tensor? weight, int reduction, int ignore_index, float label_smoothing, int dim) -> Tensor", py=(), body="""
-nll = nll_loss_nd(logs, target, weight, reduction, ignore_index)
-nll * (1 - label_smoothing) + _smooth_loss(logs, target, weight, reduction, ignore_index, dim) * (label_smoothing / logs.size(dim))
-""", doc="Cross entropy with label smoothing.")
