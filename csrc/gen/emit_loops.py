@@ -26,6 +26,8 @@ _C = {
     "complex64": ("mt_complex64", "mt_complex64", "{x}", "{x}", "c64"),
     "complex128": ("mt_complex128", "mt_complex128", "{x}", "{x}", "c128"),
 }
+# Functions with an easy form that becomes vector code and holds unless its _hard form says no.
+GUARDED = re.compile(r"mt_(sin|cos|tan|sinc)\(a\)")
 HOT = frozenset("float32 float64 int64 bool float16 bfloat16 int32".split())
 _REAL_OF = {"complex64": "float32", "complex128": "float64"}
 
@@ -89,6 +91,14 @@ def loop(e: Entry, d: str) -> str | None:
         if re.search(rf"\b{pn}\b", expr):
             lines.append(f"    const {cty} {pn} = {val};")
     lines.append("    (void)q;")
+    if guarded := GUARDED.fullmatch(expr):
+        # Vector code where all are easy; the general form, which branches, where one is not.
+        hard, value = (specialise(f"mt_{guarded[1]}{form}(a)", suf, cty) for form in ("_hard", ""))
+        head = f"for (int64_t i = 0; i < n; i++) {{\n        const {cty} a = {load.format(x='x0[i]')};"
+        lines.append(f"    int hard = 0;\n    {head}\n        hard |= {hard};\n    }}")
+        lines.append(f"    if (MT_UNLIKELY(hard)) {{\n    {head}\n        o0[i] = {store.format(x=value)};\n    }}"
+                     "\n    return;\n    }")
+        exprs = [f"mt_{guarded[1]}_easy(a)"]
     lines.append("    MT_VECTORIZE\n    for (int64_t i = 0; i < n; i++) {")
     for j in range(n_in):
         v = "abcdef"[j]

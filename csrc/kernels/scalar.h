@@ -1,10 +1,10 @@
 /* Scalar mathematics of the pointwise kernels: mt_exp_f32(x), mt_exp_f64(x), ...
  *
- * These are plain C functions of scalars without branches, tables (one exception: the trigonometric
- * reduction of doubles) or calls, so that a loop `out[i] = mt_tanh_f32(a[i])` becomes vector code of
- * whatever width the file is compiled for: 16, 32 or 64 bytes. Where a choice is needed both sides
- * are computed and one is selected. Since body and tail of such a loop run the same operations, an
- * element's bits do not depend on where in the array it lies.
+ * These are plain C functions of scalars without branches, tables or calls, so that a loop
+ * `out[i] = mt_tanh_f32(a[i])` becomes vector code of whatever width the file is compiled for: 16,
+ * 32 or 64 bytes. Where a choice is needed both sides are computed and one is selected. Since body
+ * and tail of such a loop run the same operations, an element's bits do not depend on where in the
+ * array it lies. sin, cos and tan of large numbers are the exception (scalar_trig.h).
  *
  * Compile with -O3 -fno-math-errno -fno-trapping-math -ffp-contract=off, never with -ffast-math:
  * exact differences and the rounding of mt_round_* would be optimised away. A fused multiply-add
@@ -12,19 +12,19 @@
  * only that moves last bits from one instruction set to another.
  *
  * Polynomials are minimax fits; fit.py derives them, and each is marked with the name of its fit.
- * Constants that split a number in two (LN2_HI, LN2_LO) round it to fewer bits first so that
- * products with small integers are exact, as Cody and Waite do.
+ * Long ones run as two or four interleaved chains, of even and odd coefficients and so on. Numbers
+ * like ln 2 come in parts, the first rounded to few bits so that products with small integers are
+ * exact, as Cody and Waite do.
  *
- * Errors in units of the last place, the worst of those found, are checked in tests/c/test_scalar.c.
- * Half precision computes in float. Functions outside this idea (no vectors, or rare) live in
- * special.c.
+ * The worst errors found, in units of the last place, are kept in tests/c/scalar_cases.h. exp, log,
+ * tanh, sigmoid, erf, sin and cos stay below 2. Half precision computes in float.
  *
- *   scalar_exp.h     exp, exp2, expm1, sigmoid, silu, tanh, sinh, cosh, softplus, mish, ...
- *   scalar_log.h     log, log2, log10, log1p, logit, asinh, acosh, atanh, pow, xlogy, ...
- *   scalar_trig.h    sin, cos, tan, asin, acos, atan, atan2, sinc
- *   scalar_erf.h     erf, erfc, erfcx, erfinv, gelu, ndtr, ndtri, ...
- *   scalar_gamma.h   lgamma, digamma, i0, i1, ...
- *   scalar_complex.h complex arithmetic and functions */
+ *   scalar_exp.h     exp, exp2, expm1, sigmoid, silu, tanh, sinh, cosh
+ *   scalar_log.h     log, log2, log10, log1p, logit, softplus, mish, asinh ... atanh, pow, xlogy
+ *   scalar_trig.h    sin, cos, tan, sinc, asin, acos, atan, atan2
+ *   scalar_erf.h     erf, erfc, erfcx, ndtr, log_ndtr, gelu, erfinv, ndtri
+ *   scalar_gamma.h   lgamma, digamma, i0, i0e, i1, i1e
+ *   scalar_complex.h complex numbers, hypot */
 #pragma once
 
 #include <math.h>
@@ -176,3 +176,5 @@ MT_INLINE double mt_rsqrt_f64(double x) { return 1 / __builtin_sqrt(x); }
 #include "kernels/scalar_erf.h"
 
 #include "kernels/scalar_gamma.h"
+
+#include "kernels/scalar_complex.h"

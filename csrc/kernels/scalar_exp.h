@@ -40,16 +40,18 @@ mt_expm1_reduced_f32(float r)
 MT_INLINE double
 mt_expm1_reduced_f64(double r)
 {
-    double p = 0x1.ad90709b127bbp-26; /* exp_f64 */
-    p = mt_fma_f64(p, r, 0x1.28adfb4f099dp-22);
-    p = mt_fma_f64(p, r, 0x1.71df1a9d11066p-19);
-    p = mt_fma_f64(p, r, 0x1.a019995f47604p-16);
-    p = mt_fma_f64(p, r, 0x1.a01a012f14e12p-13);
-    p = mt_fma_f64(p, r, 0x1.6c16c1847764dp-10);
-    p = mt_fma_f64(p, r, 0x1.1111111126e41p-7);
-    p = mt_fma_f64(p, r, 0x1.55555555506b9p-5);
-    p = mt_fma_f64(p, r, 0x1.55555555554fdp-3);
-    p = mt_fma_f64(p, r, 0x1.000000000000ap-1);
+    double p_r2 = r * r;
+    double p = 0x1.28adfb4f099dp-22; /* exp_f64 */
+    double p1 = 0x1.ad90709b127bbp-26;
+    p = mt_fma_f64(p, p_r2, 0x1.a019995f47604p-16);
+    p1 = mt_fma_f64(p1, p_r2, 0x1.71df1a9d11066p-19);
+    p = mt_fma_f64(p, p_r2, 0x1.6c16c1847764dp-10);
+    p1 = mt_fma_f64(p1, p_r2, 0x1.a01a012f14e12p-13);
+    p = mt_fma_f64(p, p_r2, 0x1.55555555506b9p-5);
+    p1 = mt_fma_f64(p1, p_r2, 0x1.1111111126e41p-7);
+    p = mt_fma_f64(p, p_r2, 0x1.000000000000ap-1);
+    p1 = mt_fma_f64(p1, p_r2, 0x1.55555555554fdp-3);
+    p = mt_fma_f64(p1, r, p);
     return mt_fma_f64(r * r, p, r);
 }
 
@@ -119,18 +121,20 @@ MT_INLINE double
 mt_exp2_f64(double x)
 {
     double n = mt_round_f64(x), r = x - n;
-    double p = 0x1.d6e8a586daa21p-36; /* exp2_f64 */
-    p = mt_fma_f64(p, r, 0x1.eb138a47e5093p-32);
-    p = mt_fma_f64(p, r, 0x1.e4c1f9f4f85f7p-28);
-    p = mt_fma_f64(p, r, 0x1.b524151182b4dp-24);
-    p = mt_fma_f64(p, r, 0x1.62c025b8a2cf2p-20);
-    p = mt_fma_f64(p, r, 0x1.ffcbfce18bb75p-17);
-    p = mt_fma_f64(p, r, 0x1.430912f7998cp-13);
-    p = mt_fma_f64(p, r, 0x1.5d87fe7887a8bp-10);
-    p = mt_fma_f64(p, r, 0x1.3b2ab6fba511fp-7);
-    p = mt_fma_f64(p, r, 0x1.c6b08d704a187p-5);
-    p = mt_fma_f64(p, r, 0x1.ebfbdff82c58ep-3);
-    p = mt_fma_f64(p, r, 0x1.62e42fefa39efp-1);
+    double p_r2 = r * r;
+    double p = 0x1.eb138a47e5093p-32; /* exp2_f64 */
+    double p1 = 0x1.d6e8a586daa21p-36;
+    p = mt_fma_f64(p, p_r2, 0x1.b524151182b4dp-24);
+    p1 = mt_fma_f64(p1, p_r2, 0x1.e4c1f9f4f85f7p-28);
+    p = mt_fma_f64(p, p_r2, 0x1.ffcbfce18bb75p-17);
+    p1 = mt_fma_f64(p1, p_r2, 0x1.62c025b8a2cf2p-20);
+    p = mt_fma_f64(p, p_r2, 0x1.5d87fe7887a8bp-10);
+    p1 = mt_fma_f64(p1, p_r2, 0x1.430912f7998cp-13);
+    p = mt_fma_f64(p, p_r2, 0x1.c6b08d704a187p-5);
+    p1 = mt_fma_f64(p1, p_r2, 0x1.3b2ab6fba511fp-7);
+    p = mt_fma_f64(p, p_r2, 0x1.62e42fefa39efp-1);
+    p1 = mt_fma_f64(p1, p_r2, 0x1.ebfbdff82c58ep-3);
+    p = mt_fma_f64(p1, r, p);
     double y = mt_scale_f64(mt_fma_f64(r, p, 1.0), n);
     y = x > 1025.0 ? MT_INF_F64 : y;
     return x < -1076.0 ? 0.0 : y;
@@ -159,8 +163,8 @@ mt_expm1_f64(double x)
     return x < -40.0 ? -1.0 : y;
 }
 
-/* exp(-|x|), which is all that sigmoid and softplus need: it never overflows, and one power of two
- * that is too large by a constant reaches the subnormals. */
+/* exp(-|x|), which never overflows: one power of two, too large by a constant, reaches the
+ * subnormals. */
 MT_INLINE float
 mt_exp_neg_abs_f32(float x)
 {
@@ -177,29 +181,34 @@ mt_exp_neg_abs_f64(double x)
     return a > 746.0 ? 0.0 : y;
 }
 
-/* 1 / (1 + exp(-x)), and for negative x the same fraction times exp(x) / exp(x). The rounding error
- * of the denominator is made good: y changes by y * error / denominator, and 1 / denominator is y
- * or 1 - y. */
+/* 1 + exp(-x) = 2^n + (1 + 2^n (exp(r) - 1)), where the smaller part is the one rounded twice; all
+ * by halves, so that n = 128 needs no special case. Infinite where exp(-x) overflows. */
 MT_INLINE float
-mt_sigmoid_f32(float x)
+mt_one_plus_exp_neg_f32(float x)
 {
-    float e = mt_exp_neg_abs_f32(x), d = 1 + e, d_lo = e - (d - 1);
-    uint32_t negative = mt_sign_mask_f32(x);
-    float y = mt_blend_f32(negative, e, 1.0f) / d;
-    return mt_fma_f32(-(y * d_lo), mt_blend_f32(negative, 1 - y, y), y);
+    float n = mt_round_f32(x * -0x1.715476p+0f), r = mt_fma_f32(n, -0x1.62e4p-1f, -x);
+    r = mt_fma_f32(n, -0x1.7f7d1cp-20f, r);
+    float half = mt_power2_f32(n - 1);
+    float y = 2 * (half + mt_fma_f32(half, mt_expm1_reduced_f32(r), 0.5f));
+    y = x > 87.0f ? 1.0f : y;
+    return x < -89.0f ? MT_INF_F32 : y;
 }
 
 MT_INLINE double
-mt_sigmoid_f64(double x)
+mt_one_plus_exp_neg_f64(double x)
 {
-    double e = mt_exp_neg_abs_f64(x), d = 1 + e, d_lo = e - (d - 1);
-    uint64_t negative = mt_sign_mask_f64(x);
-    double y = mt_blend_f64(negative, e, 1.0) / d;
-    return mt_fma_f64(-(y * d_lo), mt_blend_f64(negative, 1 - y, y), y);
+    double n = mt_round_f64(x * -0x1.71547652b82fep+0), r = mt_fma_f64(n, -0x1.62e42fefa38p-1, -x);
+    r = mt_fma_f64(n, -0x1.ef35793c7673p-45, r);
+    double half = mt_power2_f64(n - 1);
+    double y = 2 * (half + mt_fma_f64(half, mt_expm1_reduced_f64(r), 0.5));
+    y = x > 708.0 ? 1.0 : y;
+    return x < -710.0 ? MT_INF_F64 : y;
 }
 
-MT_INLINE float mt_silu_f32(float x) { return x * mt_sigmoid_f32(x); }
-MT_INLINE double mt_silu_f64(double x) { return x * mt_sigmoid_f64(x); }
+MT_INLINE float mt_sigmoid_f32(float x) { return 1 / mt_one_plus_exp_neg_f32(x); }
+MT_INLINE double mt_sigmoid_f64(double x) { return 1 / mt_one_plus_exp_neg_f64(x); }
+MT_INLINE float mt_silu_f32(float x) { return x / mt_one_plus_exp_neg_f32(x); }
+MT_INLINE double mt_silu_f64(double x) { return x / mt_one_plus_exp_neg_f64(x); }
 
 /* An odd polynomial up to 0.55, from there 1 - 2 / (1 + exp(2|x|)). */
 MT_INLINE float
@@ -212,8 +221,8 @@ mt_tanh_f32(float x)
     p = mt_fma_f32(p, z, 0x1.110d6cp-3f);
     p = mt_fma_f32(p, z, -0x1.55554cp-2f);
     float small = mt_fma_f32(a * z, p, a);
-    float n, r = mt_exp_reduce_f32(2 * a, &n);
-    float y = 1 - 2 / (1 + (1 + mt_expm1_reduced_f32(r)) * mt_power2_f32(n));
+    float n, r = mt_exp_reduce_f32(2 * a, &n), power = mt_power2_f32(n);
+    float y = 1 - 2 / mt_fma_f32(power, mt_expm1_reduced_f32(r), 1 + power);
     y = a < 0.55f ? small : y;
     y = a > 10.0f ? 1.0f : y;
     return mt_copysign_f32(y, x);
@@ -223,20 +232,22 @@ MT_INLINE double
 mt_tanh_f64(double x)
 {
     double a = mt_abs_f64(x), z = x * x;
+    double p_z2 = z * z;
     double p = -0x1.47546072ddaf1p-16; /* tanh_f64 */
-    p = mt_fma_f64(p, z, 0x1.5d8f7ebb27bp-14);
-    p = mt_fma_f64(p, z, -0x1.e9792791e902fp-13);
-    p = mt_fma_f64(p, z, 0x1.348496c84ec6bp-11);
-    p = mt_fma_f64(p, z, -0x1.7d8fef28e2833p-10);
-    p = mt_fma_f64(p, z, 0x1.d6d29da1fb543p-9);
-    p = mt_fma_f64(p, z, -0x1.226e2f2083ea9p-7);
-    p = mt_fma_f64(p, z, 0x1.664f4859c321ep-6);
-    p = mt_fma_f64(p, z, -0x1.ba1ba1b97ea27p-5);
-    p = mt_fma_f64(p, z, 0x1.11111111107a7p-3);
-    p = mt_fma_f64(p, z, -0x1.555555555554fp-2);
+    double p1 = 0x1.5d8f7ebb27bp-14;
+    p = mt_fma_f64(p, p_z2, -0x1.e9792791e902fp-13);
+    p1 = mt_fma_f64(p1, p_z2, 0x1.348496c84ec6bp-11);
+    p = mt_fma_f64(p, p_z2, -0x1.7d8fef28e2833p-10);
+    p1 = mt_fma_f64(p1, p_z2, 0x1.d6d29da1fb543p-9);
+    p = mt_fma_f64(p, p_z2, -0x1.226e2f2083ea9p-7);
+    p1 = mt_fma_f64(p1, p_z2, 0x1.664f4859c321ep-6);
+    p = mt_fma_f64(p, p_z2, -0x1.ba1ba1b97ea27p-5);
+    p1 = mt_fma_f64(p1, p_z2, 0x1.11111111107a7p-3);
+    p = mt_fma_f64(p, p_z2, -0x1.555555555554fp-2);
+    p = mt_fma_f64(p1, z, p);
     double small = mt_fma_f64(a * z, p, a);
-    double n, r = mt_exp_reduce_f64(2 * a, &n);
-    double y = 1 - 2 / (1 + (1 + mt_expm1_reduced_f64(r)) * mt_power2_f64(n));
+    double n, r = mt_exp_reduce_f64(2 * a, &n), power = mt_power2_f64(n);
+    double y = 1 - 2 / mt_fma_f64(power, mt_expm1_reduced_f64(r), 1 + power);
     y = a < 0.55 ? small : y;
     y = a > 20.0 ? 1.0 : y;
     return mt_copysign_f64(y, x);

@@ -108,5 +108,3 @@ MT_INLINE float mt_ceil_f32(float a) { return ceilf(a); }
 MT_INLINE double mt_ceil_f64(double a) { return ceil(a); }
 MT_INLINE float mt_trunc_f32(float a) { return truncf(a); }
 MT_INLINE double mt_trunc_f64(double a) { return trunc(a); }
-MT_INLINE float mt_hypot_f32(float a, float b) { return hypotf(a, b); }
-MT_INLINE double mt_hypot_f64(double a, double b) { return hypot(a, b); }

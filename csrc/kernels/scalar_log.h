@@ -28,14 +28,16 @@ MT_INLINE float
 mt_log1p_reduced_f32(float f)
 {
     float z = f * f;
-    float p = -0x1.0826f2p-3f; /* log_f32 */
-    p = mt_fma_f32(p, f, 0x1.1e736cp-3f);
-    p = mt_fma_f32(p, f, -0x1.f3025p-4f);
-    p = mt_fma_f32(p, f, 0x1.1ed428p-3f);
-    p = mt_fma_f32(p, f, -0x1.559e4cp-3f);
-    p = mt_fma_f32(p, f, 0x1.99d05ep-3f);
-    p = mt_fma_f32(p, f, -0x1.fffeeep-3f);
-    p = mt_fma_f32(p, f, 0x1.555506p-2f);
+    float p_f2 = f * f;
+    float p = 0x1.1e736cp-3f; /* log_f32 */
+    float p1 = -0x1.0826f2p-3f;
+    p = mt_fma_f32(p, p_f2, 0x1.1ed428p-3f);
+    p1 = mt_fma_f32(p1, p_f2, -0x1.f3025p-4f);
+    p = mt_fma_f32(p, p_f2, 0x1.99d05ep-3f);
+    p1 = mt_fma_f32(p1, p_f2, -0x1.559e4cp-3f);
+    p = mt_fma_f32(p, p_f2, 0x1.555506p-2f);
+    p1 = mt_fma_f32(p1, p_f2, -0x1.fffeeep-3f);
+    p = mt_fma_f32(p1, f, p);
     return f + mt_fma_f32(f * z, p, -0.5f * z);
 }
 
@@ -105,14 +107,16 @@ MT_INLINE float
 mt_log_f32(float x)
 {
     float k, f = mt_log_split_f32(x, &k), z = f * f;
-    float p = -0x1.0826f2p-3f; /* log_f32 */
-    p = mt_fma_f32(p, f, 0x1.1e736cp-3f);
-    p = mt_fma_f32(p, f, -0x1.f3025p-4f);
-    p = mt_fma_f32(p, f, 0x1.1ed428p-3f);
-    p = mt_fma_f32(p, f, -0x1.559e4cp-3f);
-    p = mt_fma_f32(p, f, 0x1.99d05ep-3f);
-    p = mt_fma_f32(p, f, -0x1.fffeeep-3f);
-    p = mt_fma_f32(p, f, 0x1.555506p-2f);
+    float p_f2 = f * f;
+    float p = 0x1.1e736cp-3f; /* log_f32 */
+    float p1 = -0x1.0826f2p-3f;
+    p = mt_fma_f32(p, p_f2, 0x1.1ed428p-3f);
+    p1 = mt_fma_f32(p1, p_f2, -0x1.f3025p-4f);
+    p = mt_fma_f32(p, p_f2, 0x1.99d05ep-3f);
+    p1 = mt_fma_f32(p1, p_f2, -0x1.559e4cp-3f);
+    p = mt_fma_f32(p, p_f2, 0x1.555506p-2f);
+    p1 = mt_fma_f32(p1, p_f2, -0x1.fffeeep-3f);
+    p = mt_fma_f32(p1, f, p);
     float low = mt_fma_f32(k, 0x1.7f7d1cp-20f, mt_fma_f32(f * z, p, -0.5f * z));
     return mt_log_special_f32(x, mt_fma_f32(k, 0x1.62e4p-1f, f + low));
 }
@@ -138,14 +142,16 @@ MT_INLINE float
 mt_log2_f32(float x)
 {
     float k, f = mt_log_split_f32(x, &k), z = f * f;
-    float p = -0x1.0826f2p-3f; /* log_f32 */
-    p = mt_fma_f32(p, f, 0x1.1e736cp-3f);
-    p = mt_fma_f32(p, f, -0x1.f3025p-4f);
-    p = mt_fma_f32(p, f, 0x1.1ed428p-3f);
-    p = mt_fma_f32(p, f, -0x1.559e4cp-3f);
-    p = mt_fma_f32(p, f, 0x1.99d05ep-3f);
-    p = mt_fma_f32(p, f, -0x1.fffeeep-3f);
-    p = mt_fma_f32(p, f, 0x1.555506p-2f);
+    float p_f2 = f * f;
+    float p = 0x1.1e736cp-3f; /* log_f32 */
+    float p1 = -0x1.0826f2p-3f;
+    p = mt_fma_f32(p, p_f2, 0x1.1ed428p-3f);
+    p1 = mt_fma_f32(p1, p_f2, -0x1.f3025p-4f);
+    p = mt_fma_f32(p, p_f2, 0x1.99d05ep-3f);
+    p1 = mt_fma_f32(p1, p_f2, -0x1.559e4cp-3f);
+    p = mt_fma_f32(p, p_f2, 0x1.555506p-2f);
+    p1 = mt_fma_f32(p1, p_f2, -0x1.fffeeep-3f);
+    p = mt_fma_f32(p1, f, p);
     float low = mt_fma_f32(f * z, p, -0.5f * z), l = f + low, l_lo = low - (l - f);
     low = mt_fma_f32(l, 0x1.4ae0cp-26f, l_lo * 0x1.715476p+0f);
     return mt_log_special_f32(x, k + mt_fma_f32(l, 0x1.715476p+0f, low));
@@ -193,14 +199,16 @@ mt_log1p_f32(float x)
     float k, f = mt_log_reduce_f32(u, &k);
     f = mt_fma_f32(c, mt_power2_f32(k > 126.0f ? -126.0f : -k), f);
     float z = f * f;
-    float p = -0x1.0826f2p-3f; /* log_f32 */
-    p = mt_fma_f32(p, f, 0x1.1e736cp-3f);
-    p = mt_fma_f32(p, f, -0x1.f3025p-4f);
-    p = mt_fma_f32(p, f, 0x1.1ed428p-3f);
-    p = mt_fma_f32(p, f, -0x1.559e4cp-3f);
-    p = mt_fma_f32(p, f, 0x1.99d05ep-3f);
-    p = mt_fma_f32(p, f, -0x1.fffeeep-3f);
-    p = mt_fma_f32(p, f, 0x1.555506p-2f);
+    float p_f2 = f * f;
+    float p = 0x1.1e736cp-3f; /* log_f32 */
+    float p1 = -0x1.0826f2p-3f;
+    p = mt_fma_f32(p, p_f2, 0x1.1ed428p-3f);
+    p1 = mt_fma_f32(p1, p_f2, -0x1.f3025p-4f);
+    p = mt_fma_f32(p, p_f2, 0x1.99d05ep-3f);
+    p1 = mt_fma_f32(p1, p_f2, -0x1.559e4cp-3f);
+    p = mt_fma_f32(p, p_f2, 0x1.555506p-2f);
+    p1 = mt_fma_f32(p1, p_f2, -0x1.fffeeep-3f);
+    p = mt_fma_f32(p1, f, p);
     float low = mt_fma_f32(k, 0x1.7f7d1cp-20f, mt_fma_f32(f * z, p, -0.5f * z));
     float y = mt_log_special_f32(u, mt_fma_f32(k, 0x1.62e4p-1f, f + low));
     return mt_abs_f32(x) < 0x1p-26f ? x : y;
@@ -273,23 +281,47 @@ mt_logit_f64(double x)
 /* log(1 + exp(x)) = max(x, 0) + log(1 + e), where e = exp(-|x|) lies in [0, 1]; for large e,
  * log(1 + e) = log 2 + log(1 + (e - 1) / 2). */
 MT_INLINE float
-mt_log1p_exp_f32(float x)
+mt_log1p_exp_neg_abs_f32(float x)
 {
     float e = mt_exp_neg_abs_f32(x);
     uint32_t large = mt_sign_mask_f32(0x1.555556p-2f - e);
     float y = mt_log1p_reduced_f32(mt_blend_f32(large, 0.5f * e - 0.5f, e));
     y += mt_blend_f32(large, 0x1.62e43p-1f, 0.0f);
-    return x > 0 ? x + y : y;
+    return y;
 }
 
 MT_INLINE double
-mt_log1p_exp_f64(double x)
+mt_log1p_exp_neg_abs_f64(double x)
 {
     double e = mt_exp_neg_abs_f64(x);
     uint64_t large = mt_sign_mask_f64(0.5 - e);
     double y = mt_log1p_reduced_f64(mt_blend_f64(large, 0.5 * e - 0.5, e));
     y += mt_blend_f64(large, 0x1.62e42fefa39efp-1, 0.0);
-    return x > 0 ? x + y : y;
+    return y;
+}
+
+MT_INLINE float
+mt_log1p_exp_f32(float x)
+{
+    return (x > 0 ? x : 0.0f) + mt_log1p_exp_neg_abs_f32(x);
+}
+
+MT_INLINE double
+mt_log1p_exp_f64(double x)
+{
+    return (x > 0 ? x : 0.0) + mt_log1p_exp_neg_abs_f64(x);
+}
+
+MT_INLINE float
+mt_log_sigmoid_f32(float x)
+{
+    return (x < 0 ? x : 0.0f) - mt_log1p_exp_neg_abs_f32(x);
+}
+
+MT_INLINE double
+mt_log_sigmoid_f64(double x)
+{
+    return (x < 0 ? x : 0.0) - mt_log1p_exp_neg_abs_f64(x);
 }
 
 /* torch.nn.functional.softplus: the identity above the threshold. */
@@ -307,8 +339,6 @@ mt_softplus_f64(double x, double beta, double threshold)
     return x * beta > threshold ? x : y;
 }
 
-MT_INLINE float mt_log_sigmoid_f32(float x) { return -mt_log1p_exp_f32(-x); }
-MT_INLINE double mt_log_sigmoid_f64(double x) { return -mt_log1p_exp_f64(-x); }
 
 /* x tanh(softplus(x)); with e = exp(x), tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2). */
 MT_INLINE float
@@ -341,7 +371,7 @@ MT_INLINE double
 mt_asinh_f64(double x)
 {
     double a = mt_abs_f64(x), z = a * a;
-    uint64_t large = mt_sign_mask_f64(0x1p28 - a);
+    uint64_t large = mt_sign_mask_f64(0x1p60 - a);
     double y = mt_log1p_f64(mt_blend_f64(large, a, a + z / (1 + __builtin_sqrt(1 + z))));
     return mt_copysign_f64(y + mt_blend_f64(large, 0x1.62e42fefa39efp-1, 0.0), x);
 }
@@ -360,7 +390,7 @@ MT_INLINE double
 mt_acosh_f64(double x)
 {
     double t = x - 1;
-    uint64_t large = mt_sign_mask_f64(0x1p28 - x);
+    uint64_t large = mt_sign_mask_f64(0x1p60 - x);
     double y = mt_log1p_f64(mt_blend_f64(large, x, t + __builtin_sqrt(t * (t + 2))));
     y += mt_blend_f64(large, 0x1.62e42fefa39efp-1, 0.0);
     return x < 1 ? MT_NAN_F64 : y;
@@ -370,10 +400,8 @@ mt_acosh_f64(double x)
 MT_INLINE float
 mt_atanh_f32(float x)
 {
-    double a = mt_abs_f64(x);
-    float y = (float)(0.5 * mt_log1p_lite(2 * a / (1 - a)));
-    float high = a == 1 ? MT_INF_F32 : MT_NAN_F32;
-    return mt_copysign_f32(a < 1 ? y : high, x);
+    float a = mt_abs_f32(x);
+    return mt_copysign_f32(0.5f * mt_log1p_f32(2 * a / (1 - a)), x);
 }
 
 MT_INLINE double
@@ -466,43 +494,46 @@ mt_pow_f64(double x, double y)
     double s_lo = (((f - product) - product_lo) - s * d_lo) / d;
     double z_lo, z = mt_two_product_f64(s, s, &z_lo);
     z_lo = mt_fma_f64(2 * s, s_lo, z_lo);
-    double p = 0x1.017597579cd56p-3; /* pow_f64 */
-    p = mt_fma_f64(p, z, 0x1.dad2fe80993e7p-4);
-    p = mt_fma_f64(p, z, 0x1.113a0262125a3p-3);
-    p = mt_fma_f64(p, z, 0x1.3b12992913511p-3);
-    p = mt_fma_f64(p, z, 0x1.745d1bc27b08fp-3);
-    p = mt_fma_f64(p, z, 0x1.c71c71bc78c36p-3);
-    p = mt_fma_f64(p, z, 0x1.2492492498d39p-2);
-    p = mt_fma_f64(p, z, 0x1.9999999999968p-2);
+    double p_z2 = z * z;
+    double p = 0x1.dad2fe80993e7p-4; /* pow_f64 */
+    double p1 = 0x1.017597579cd56p-3;
+    p = mt_fma_f64(p, p_z2, 0x1.3b12992913511p-3);
+    p1 = mt_fma_f64(p1, p_z2, 0x1.113a0262125a3p-3);
+    p = mt_fma_f64(p, p_z2, 0x1.c71c71bc78c36p-3);
+    p1 = mt_fma_f64(p1, p_z2, 0x1.745d1bc27b08fp-3);
+    p = mt_fma_f64(p, p_z2, 0x1.9999999999968p-2);
+    p1 = mt_fma_f64(p1, p_z2, 0x1.2492492498d39p-2);
+    p = mt_fma_f64(p1, z, p);
     double c_lo, c = mt_fast_two_sum_f64(0x1.5555555555555p-1, z * p, &c_lo); /* 2/3 */
     c_lo += 0x1.5555555555555p-55;
     double cube_lo, cube = mt_two_product_f64(z, s, &cube_lo);
     cube_lo += mt_fma_f64(z, s_lo, z_lo * s);
     double q_lo, q = mt_two_product_f64(cube, c, &q_lo);
     q_lo += mt_fma_f64(cube, c_lo, cube_lo * c);
-    double e1, e2, l = mt_two_sum_f64(k * 0x1.62e42fefa38p-1, 2 * s, &e1);
-    l = mt_two_sum_f64(l, q, &e2);
-    double l_lo = mt_fma_f64(k, 0x1.ef35793c7673p-45, e1 + e2 + (2 * s_lo + q_lo));
+    double l1, l2, l = mt_two_sum_f64(k * 0x1.62e42fefa38p-1, 2 * s, &l1);
+    l = mt_two_sum_f64(l, q, &l2);
+    double l_lo = mt_fma_f64(k, 0x1.ef35793c7673p-45, l1 + l2 + (2 * s_lo + q_lo));
     l = mt_fast_two_sum_f64(l, l_lo, &l_lo);
 
     double l_special = mt_log_special_f64(a, l);
     double t_lo, t = mt_two_product_f64(y, l, &t_lo);
     t_lo = mt_fma_f64(y, l_lo, t_lo);
-    double n, r = mt_exp_reduce_f64(t, &n);
-    double r_hi = mt_fma_f64(n, -0x1.62e42fefa38p-1, t);
-    double r_lo = mt_fma_f64(n, -0x1.ef35793c7673p-45, r_hi - r) + t_lo;
-    p = 0x1.ad90709b127bbp-26; /* exp_f64 */
-    p = mt_fma_f64(p, r, 0x1.28adfb4f099dp-22);
-    p = mt_fma_f64(p, r, 0x1.71df1a9d11066p-19);
-    p = mt_fma_f64(p, r, 0x1.a019995f47604p-16);
-    p = mt_fma_f64(p, r, 0x1.a01a012f14e12p-13);
-    p = mt_fma_f64(p, r, 0x1.6c16c1847764dp-10);
-    p = mt_fma_f64(p, r, 0x1.1111111126e41p-7);
-    p = mt_fma_f64(p, r, 0x1.55555555506b9p-5);
-    p = mt_fma_f64(p, r, 0x1.55555555554fdp-3);
-    p = mt_fma_f64(p, r, 0x1.000000000000ap-1);
+    double n = mt_round_f64(t * 0x1.71547652b82fep+0), r_hi = mt_fma_f64(n, -0x1.62e42fefa38p-1, t);
+    double r_lo, r = mt_two_sum_f64(r_hi, mt_fma_f64(n, -0x1.ef35793c7673p-45, t_lo), &r_lo);
+    double e_r2 = r * r;
+    double e = 0x1.28adfb4f099dp-22; /* exp_f64 */
+    double e1 = 0x1.ad90709b127bbp-26;
+    e = mt_fma_f64(e, e_r2, 0x1.a019995f47604p-16);
+    e1 = mt_fma_f64(e1, e_r2, 0x1.71df1a9d11066p-19);
+    e = mt_fma_f64(e, e_r2, 0x1.6c16c1847764dp-10);
+    e1 = mt_fma_f64(e1, e_r2, 0x1.a01a012f14e12p-13);
+    e = mt_fma_f64(e, e_r2, 0x1.55555555506b9p-5);
+    e1 = mt_fma_f64(e1, e_r2, 0x1.1111111126e41p-7);
+    e = mt_fma_f64(e, e_r2, 0x1.000000000000ap-1);
+    e1 = mt_fma_f64(e1, e_r2, 0x1.55555555554fdp-3);
+    e = mt_fma_f64(e1, r, e);
     double sum = 1 + r, sum_lo = r - (sum - 1);
-    double power = mt_scale_f64(sum + mt_fma_f64(r * r, p, sum_lo + r_lo), n);
+    double power = mt_scale_f64(sum + mt_fma_f64(r * r, e, sum_lo + r_lo), n);
     t = y * l_special;
     power = t > 710.0 ? MT_INF_F64 : power;
     power = t < -746.0 ? 0.0 : power;

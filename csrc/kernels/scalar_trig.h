@@ -4,8 +4,8 @@
  * few steps with parts of pi / 2 do, after Cody and Waite; for others some 200 bits of 2 / pi are
  * needed, which is integer work in trig_large.c. A branch between the two would keep a loop from
  * becoming vector code, so there are two forms: mt_sin_f32 holds for every x, mt_sin_easy_f32 for
- * those that are not mt_trig_hard_f32, with the same bits. A loop first asks whether any of its
- * numbers is hard and then runs over one form or the other. */
+ * those that are not mt_sin_hard_f32, with the same bits. A loop first asks whether any of its
+ * numbers is hard and then runs over one form or the other (GUARDED in gen/emit_loops.py). */
 #pragma once
 
 /* ---- float ---- */
@@ -20,7 +20,8 @@ mt_trig_reduce_f32(float x, float *n, float *r_lo)
     *n = mt_round_f32(x * 0x1.45f306p-1f);
 #if MT_HAVE_FMA
     float first = mt_fma_f32(*n, -0x1.921fb6p+0f, x);
-    float second = mt_fma_f32(*n, 0x1.777a5cp-25f, first), r = mt_fma_f32(*n, 0x1.ee59dap-50f, second);
+    float second = mt_fma_f32(*n, 0x1.777a5cp-25f, first);
+    float r = mt_fma_f32(*n, 0x1.ee59dap-50f, second);
     *r_lo = mt_fma_f32(*n, 0x1.ee59dap-50f, second - r);
     return r;
 #else
@@ -147,13 +148,13 @@ mt_tan_reduced_f64(double r, double r_lo, uint64_t quarter)
     p = mt_fma_f64(p, z, 0x1.111111110f8a8p-7);
     p = mt_fma_f64(p, z, -0x1.5555555555549p-3);
     double s_lo, s = mt_fast_two_sum_f64(r, mt_fma_f64(r * z, p, r_lo), &s_lo);
-    p = -0x1.8fa6b9e4e7dbdp-37; /* cos_f64 */
-    p = mt_fma_f64(p, z, 0x1.1ee9dc35892d5p-29);
-    p = mt_fma_f64(p, z, -0x1.27e4f7f2226ap-22);
-    p = mt_fma_f64(p, z, 0x1.a01a019c8fd7cp-16);
-    p = mt_fma_f64(p, z, -0x1.6c16c16c1501ap-10);
-    p = mt_fma_f64(p, z, 0x1.555555555554bp-5);
-    double low = ((1 - w) - half) + mt_fma_f64(z * z, p, -(r * r_lo));
+    double q = -0x1.8fa6b9e4e7dbdp-37; /* cos_f64 */
+    q = mt_fma_f64(q, z, 0x1.1ee9dc35892d5p-29);
+    q = mt_fma_f64(q, z, -0x1.27e4f7f2226ap-22);
+    q = mt_fma_f64(q, z, 0x1.a01a019c8fd7cp-16);
+    q = mt_fma_f64(q, z, -0x1.6c16c16c1501ap-10);
+    q = mt_fma_f64(q, z, 0x1.555555555554bp-5);
+    double low = ((1 - w) - half) + mt_fma_f64(z * z, q, -(r * r_lo));
     double c_lo, c = mt_fast_two_sum_f64(w, low, &c_lo);
     double top = mt_blend_f64(odd, -c, s), top_lo = mt_blend_f64(odd, -c_lo, s_lo);
     double bottom = mt_blend_f64(odd, s, c), bottom_lo = mt_blend_f64(odd, s_lo, c_lo);
@@ -206,14 +207,18 @@ double mt_tan_large(double x);
     MT_INLINE double mt_##name##_f64(double x)                                                     \
     {                                                                                              \
         return mt_trig_hard_f64(x) ? mt_##name##_large(x) : mt_##name##_easy_f64(x);               \
-    }
+    }                                                                                              \
+    MT_INLINE bool mt_##name##_hard_f32(float x) { return mt_trig_hard_f32(x); }                   \
+    MT_INLINE bool mt_##name##_hard_f64(double x) { return mt_trig_hard_f64(x); }
 X(sin)
 X(cos)
 X(tan)
 #undef X
 
-/* sin(pi x) / (pi x) with pi x rounded, as PyTorch computes it. The easy form is for |x| < 2^15
- * (float) or 2^18 (double). */
+/* sin(pi x) / (pi x) with pi x rounded, as PyTorch computes it. */
+MT_INLINE bool mt_sinc_hard_f32(float x) { return !(mt_abs_f32(x) < 0x1p15f); }
+MT_INLINE bool mt_sinc_hard_f64(double x) { return !(mt_abs_f64(x) < 0x1p18); }
+
 MT_INLINE float
 mt_sinc_easy_f32(float x)
 {
@@ -284,18 +289,20 @@ mt_asin_f64(double x)
     uint64_t large = mt_sign_mask_f64(0.5 - a);
     double z = mt_blend_f64(large, mt_fma_f64(a, -0.5, 0.5), a * a);
     double s = mt_blend_f64(large, __builtin_sqrt(z), a);
-    double p = 0x1.05cccb1b2ac05p-5; /* asin_f64 */
-    p = mt_fma_f64(p, z, -0x1.0af097f7b015fp-6);
-    p = mt_fma_f64(p, z, 0x1.40af6e39dce86p-6);
-    p = mt_fma_f64(p, z, 0x1.aab6c4c894745p-8);
-    p = mt_fma_f64(p, z, 0x1.8ee45e694d449p-7);
-    p = mt_fma_f64(p, z, 0x1.c6f8848ee85e6p-7);
-    p = mt_fma_f64(p, z, 0x1.1c6c27b47bb69p-6);
-    p = mt_fma_f64(p, z, 0x1.6e89ef72a4a7bp-6);
-    p = mt_fma_f64(p, z, 0x1.f1c72c6e1fb13p-6);
-    p = mt_fma_f64(p, z, 0x1.6db6db41ceb35p-5);
-    p = mt_fma_f64(p, z, 0x1.333333336f979p-4);
-    p = mt_fma_f64(p, z, 0x1.5555555555386p-3);
+    double p_z2 = z * z;
+    double p = -0x1.0af097f7b015fp-6; /* asin_f64 */
+    double p1 = 0x1.05cccb1b2ac05p-5;
+    p = mt_fma_f64(p, p_z2, 0x1.aab6c4c894745p-8);
+    p1 = mt_fma_f64(p1, p_z2, 0x1.40af6e39dce86p-6);
+    p = mt_fma_f64(p, p_z2, 0x1.c6f8848ee85e6p-7);
+    p1 = mt_fma_f64(p1, p_z2, 0x1.8ee45e694d449p-7);
+    p = mt_fma_f64(p, p_z2, 0x1.6e89ef72a4a7bp-6);
+    p1 = mt_fma_f64(p1, p_z2, 0x1.1c6c27b47bb69p-6);
+    p = mt_fma_f64(p, p_z2, 0x1.6db6db41ceb35p-5);
+    p1 = mt_fma_f64(p1, p_z2, 0x1.f1c72c6e1fb13p-6);
+    p = mt_fma_f64(p, p_z2, 0x1.5555555555386p-3);
+    p1 = mt_fma_f64(p1, p_z2, 0x1.333333336f979p-4);
+    p = mt_fma_f64(p1, z, p);
     double y = s * z * p;
     double big = 0x1.921fb54442d18p+0 - (2 * s + (2 * y - 0x1.1a62633145c07p-54));
     return mt_copysign_f64(mt_blend_f64(large, big, s + y), x);
@@ -328,18 +335,20 @@ mt_acos_f64(double x)
     uint64_t large = mt_sign_mask_f64(0.5 - a), negative = mt_sign_mask_f64(x);
     double z = mt_blend_f64(large, mt_fma_f64(a, -0.5, 0.5), a * a);
     double s = mt_blend_f64(large, __builtin_sqrt(z), a);
-    double p = 0x1.05cccb1b2ac05p-5; /* asin_f64 */
-    p = mt_fma_f64(p, z, -0x1.0af097f7b015fp-6);
-    p = mt_fma_f64(p, z, 0x1.40af6e39dce86p-6);
-    p = mt_fma_f64(p, z, 0x1.aab6c4c894745p-8);
-    p = mt_fma_f64(p, z, 0x1.8ee45e694d449p-7);
-    p = mt_fma_f64(p, z, 0x1.c6f8848ee85e6p-7);
-    p = mt_fma_f64(p, z, 0x1.1c6c27b47bb69p-6);
-    p = mt_fma_f64(p, z, 0x1.6e89ef72a4a7bp-6);
-    p = mt_fma_f64(p, z, 0x1.f1c72c6e1fb13p-6);
-    p = mt_fma_f64(p, z, 0x1.6db6db41ceb35p-5);
-    p = mt_fma_f64(p, z, 0x1.333333336f979p-4);
-    p = mt_fma_f64(p, z, 0x1.5555555555386p-3);
+    double p_z2 = z * z;
+    double p = -0x1.0af097f7b015fp-6; /* asin_f64 */
+    double p1 = 0x1.05cccb1b2ac05p-5;
+    p = mt_fma_f64(p, p_z2, 0x1.aab6c4c894745p-8);
+    p1 = mt_fma_f64(p1, p_z2, 0x1.40af6e39dce86p-6);
+    p = mt_fma_f64(p, p_z2, 0x1.c6f8848ee85e6p-7);
+    p1 = mt_fma_f64(p1, p_z2, 0x1.8ee45e694d449p-7);
+    p = mt_fma_f64(p, p_z2, 0x1.6e89ef72a4a7bp-6);
+    p1 = mt_fma_f64(p1, p_z2, 0x1.1c6c27b47bb69p-6);
+    p = mt_fma_f64(p, p_z2, 0x1.6db6db41ceb35p-5);
+    p1 = mt_fma_f64(p1, p_z2, 0x1.f1c72c6e1fb13p-6);
+    p = mt_fma_f64(p, p_z2, 0x1.5555555555386p-3);
+    p1 = mt_fma_f64(p1, p_z2, 0x1.333333336f979p-4);
+    p = mt_fma_f64(p1, z, p);
     double y = mt_fma_f64(s * z, p, s);
     double small = 0x1.921fb54442d18p+0 - (mt_copysign_f64(y, x) - 0x1.1a62633145c07p-54);
     double big = 2 * y;
@@ -359,14 +368,16 @@ mt_atan2_f32(float y, float x)
     float t = small / large;
     t = large == 0 ? 0.0f : t;
     float z = t * t;
-    float p = 0x1.85e846p-9f; /* atan_f32 */
-    p = mt_fma_f32(p, z, -0x1.0faeb8p-6f);
-    p = mt_fma_f32(p, z, 0x1.64cf3p-5f);
-    p = mt_fma_f32(p, z, -0x1.3682dep-4f);
-    p = mt_fma_f32(p, z, 0x1.b56a8p-4f);
-    p = mt_fma_f32(p, z, -0x1.231bacp-3f);
-    p = mt_fma_f32(p, z, 0x1.997ae8p-3f);
-    p = mt_fma_f32(p, z, -0x1.5554e6p-2f);
+    float p_z2 = z * z;
+    float p = -0x1.0faeb8p-6f; /* atan_f32 */
+    float p1 = 0x1.85e846p-9f;
+    p = mt_fma_f32(p, p_z2, -0x1.3682dep-4f);
+    p1 = mt_fma_f32(p1, p_z2, 0x1.64cf3p-5f);
+    p = mt_fma_f32(p, p_z2, -0x1.231bacp-3f);
+    p1 = mt_fma_f32(p1, p_z2, 0x1.b56a8p-4f);
+    p = mt_fma_f32(p, p_z2, -0x1.5554e6p-2f);
+    p1 = mt_fma_f32(p1, p_z2, 0x1.997ae8p-3f);
+    p = mt_fma_f32(p1, z, p);
     float angle = mt_fma_f32(t * z, p, t);
     angle = small == MT_INF_F32 ? 0x1.921fb6p-1f : angle;
     angle = mt_blend_f32(steep, 0x1.921fb6p+0f - (angle - -0x1.777a5cp-25f), angle);
@@ -392,16 +403,18 @@ mt_atan2_f64(double y, double x)
     double t = top / bottom;
     t = large == 0 ? 0.0 : t;
     double z = t * t;
-    double p = 0x1.5c7727fb1d2bap-6; /* atan_f64 */
-    p = mt_fma_f64(p, z, -0x1.6529ac965f6d2p-5);
-    p = mt_fma_f64(p, z, 0x1.d25bad270eb16p-5);
-    p = mt_fma_f64(p, z, -0x1.1005e3e461be4p-4);
-    p = mt_fma_f64(p, z, 0x1.3afc4c4e64b91p-4);
-    p = mt_fma_f64(p, z, -0x1.745bc4f8da675p-4);
-    p = mt_fma_f64(p, z, 0x1.c71c65e4f10e5p-4);
-    p = mt_fma_f64(p, z, -0x1.24924905c4e48p-3);
-    p = mt_fma_f64(p, z, 0x1.999999994a5edp-3);
-    p = mt_fma_f64(p, z, -0x1.555555555532p-2);
+    double p_z2 = z * z;
+    double p = -0x1.6529ac965f6d2p-5; /* atan_f64 */
+    double p1 = 0x1.5c7727fb1d2bap-6;
+    p = mt_fma_f64(p, p_z2, -0x1.1005e3e461be4p-4);
+    p1 = mt_fma_f64(p1, p_z2, 0x1.d25bad270eb16p-5);
+    p = mt_fma_f64(p, p_z2, -0x1.745bc4f8da675p-4);
+    p1 = mt_fma_f64(p1, p_z2, 0x1.3afc4c4e64b91p-4);
+    p = mt_fma_f64(p, p_z2, -0x1.24924905c4e48p-3);
+    p1 = mt_fma_f64(p1, p_z2, 0x1.c71c65e4f10e5p-4);
+    p = mt_fma_f64(p, p_z2, -0x1.555555555532p-2);
+    p1 = mt_fma_f64(p1, p_z2, 0x1.999999994a5edp-3);
+    p = mt_fma_f64(p1, z, p);
     double low = mt_fma_f64(t * z, p, mt_blend_f64(turned, 0x1.1a62633145c07p-55, 0.0));
     double angle = mt_blend_f64(turned, 0x1.921fb54442d18p-1, 0.0) + (t + low);
     angle = small == MT_INF_F64 ? 0x1.921fb54442d18p-1 : angle;
@@ -417,14 +430,16 @@ mt_atan_f32(float x)
     float a = mt_abs_f32(x);
     uint32_t steep = mt_sign_mask_f32(1 - a);
     float t = mt_blend_f32(steep, 1 / a, a), z = t * t;
-    float p = 0x1.85e846p-9f; /* atan_f32 */
-    p = mt_fma_f32(p, z, -0x1.0faeb8p-6f);
-    p = mt_fma_f32(p, z, 0x1.64cf3p-5f);
-    p = mt_fma_f32(p, z, -0x1.3682dep-4f);
-    p = mt_fma_f32(p, z, 0x1.b56a8p-4f);
-    p = mt_fma_f32(p, z, -0x1.231bacp-3f);
-    p = mt_fma_f32(p, z, 0x1.997ae8p-3f);
-    p = mt_fma_f32(p, z, -0x1.5554e6p-2f);
+    float p_z2 = z * z;
+    float p = -0x1.0faeb8p-6f; /* atan_f32 */
+    float p1 = 0x1.85e846p-9f;
+    p = mt_fma_f32(p, p_z2, -0x1.3682dep-4f);
+    p1 = mt_fma_f32(p1, p_z2, 0x1.64cf3p-5f);
+    p = mt_fma_f32(p, p_z2, -0x1.231bacp-3f);
+    p1 = mt_fma_f32(p1, p_z2, 0x1.b56a8p-4f);
+    p = mt_fma_f32(p, p_z2, -0x1.5554e6p-2f);
+    p1 = mt_fma_f32(p1, p_z2, 0x1.997ae8p-3f);
+    p = mt_fma_f32(p1, z, p);
     float angle = mt_fma_f32(t * z, p, t);
     angle = mt_blend_f32(steep, 0x1.921fb6p+0f - (angle - -0x1.777a5cp-25f), angle);
     return mt_copysign_f32(angle, x);
@@ -440,16 +455,18 @@ mt_atan_f64(double x)
     double top = mt_blend_f64(steep, -1.0, mt_blend_f64(turned, a - 1, a));
     double bottom = mt_blend_f64(steep, a, mt_blend_f64(turned, a + 1, 1.0));
     double t = top / bottom, z = t * t;
-    double p = 0x1.5c7727fb1d2bap-6; /* atan_f64 */
-    p = mt_fma_f64(p, z, -0x1.6529ac965f6d2p-5);
-    p = mt_fma_f64(p, z, 0x1.d25bad270eb16p-5);
-    p = mt_fma_f64(p, z, -0x1.1005e3e461be4p-4);
-    p = mt_fma_f64(p, z, 0x1.3afc4c4e64b91p-4);
-    p = mt_fma_f64(p, z, -0x1.745bc4f8da675p-4);
-    p = mt_fma_f64(p, z, 0x1.c71c65e4f10e5p-4);
-    p = mt_fma_f64(p, z, -0x1.24924905c4e48p-3);
-    p = mt_fma_f64(p, z, 0x1.999999994a5edp-3);
-    p = mt_fma_f64(p, z, -0x1.555555555532p-2);
+    double p_z2 = z * z;
+    double p = -0x1.6529ac965f6d2p-5; /* atan_f64 */
+    double p1 = 0x1.5c7727fb1d2bap-6;
+    p = mt_fma_f64(p, p_z2, -0x1.1005e3e461be4p-4);
+    p1 = mt_fma_f64(p1, p_z2, 0x1.d25bad270eb16p-5);
+    p = mt_fma_f64(p, p_z2, -0x1.745bc4f8da675p-4);
+    p1 = mt_fma_f64(p1, p_z2, 0x1.3afc4c4e64b91p-4);
+    p = mt_fma_f64(p, p_z2, -0x1.24924905c4e48p-3);
+    p1 = mt_fma_f64(p1, p_z2, 0x1.c71c65e4f10e5p-4);
+    p = mt_fma_f64(p, p_z2, -0x1.555555555532p-2);
+    p1 = mt_fma_f64(p1, p_z2, 0x1.999999994a5edp-3);
+    p = mt_fma_f64(p1, z, p);
     double start = mt_blend_f64(turned, 0x1.921fb54442d18p-1, 0.0);
     double start_lo = mt_blend_f64(turned, 0x1.1a62633145c07p-55, 0.0);
     start = mt_blend_f64(steep, 0x1.921fb54442d18p+0, start);

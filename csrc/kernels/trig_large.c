@@ -47,11 +47,12 @@ reduce(double x, double *r, double *r_lo)
         fraction = -fraction;
     }
     uint64_t top = (uint64_t)(fraction >> 64);
-    int zeros = top ? __builtin_clzll(top) : 64 + (fraction ? __builtin_clzll((uint64_t)fraction) : 63);
+    int zeros = top ? __builtin_clzll(top) : 63; /* never 64, see above */
     fraction <<= zeros;
     top = (uint64_t)(fraction >> 64);
+    uint64_t next = (top & 0x7ff) << 42 | (uint64_t)fraction >> 22;
     double f = (double)(top >> 11) * mt_power2_f64(-53.0 - zeros);
-    double f_lo = (double)((top & 0x7ff) << 42 | (uint64_t)fraction >> 22) * mt_power2_f64(-106.0 - zeros);
+    double f_lo = (double)next * mt_power2_f64(-106.0 - zeros);
     bool negate = above != (x < 0);
     f = negate ? -f : f;
     f_lo = negate ? -f_lo : f_lo;
