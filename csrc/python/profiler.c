@@ -1035,6 +1035,12 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
+/* What the module _C itself gets: asked by Python code that has scopes of its own. */
+static PyMethodDef outer_functions[] = {
+    {"_profiler_enabled", recording, METH_NOARGS, "Whether a profiler is recording."},
+    {NULL, NULL, 0, NULL},
+};
+
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "mindtorch_v2._C._profiler",
@@ -1078,7 +1084,8 @@ mtpy_add_profiler(PyObject *module)
     for (size_t i = 0; i < MT_COUNT(constants); i++)
         if (PyModule_AddIntConstant(self, constants[i].name, constants[i].value))
             goto failed;
-    if (PyModule_AddObjectRef(module, "_profiler", self))
+    if (PyModule_AddFunctions(module, outer_functions) ||
+        PyModule_AddObjectRef(module, "_profiler", self))
         goto failed;
     Py_DECREF(self);
     return 0;

@@ -321,9 +321,9 @@ def test_results_are_empty_while_recording():
 def test_a_forgotten_profiler_stops():
     prof = profile()
     prof.start()
-    assert torch._C._profiler.recording()
+    assert torch._C._profiler_enabled()
     del prof
-    assert not torch._C._profiler.recording()
+    assert not torch._C._profiler_enabled()
 
 
 def test_entering_the_same_object_twice():
