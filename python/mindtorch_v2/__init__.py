@@ -47,6 +47,12 @@ _SUBMODULES = frozenset(
     "return_types masked signal functional hub _utils onnx sparse".split()
 )
 _LAZY = {
+    **dict.fromkeys(
+        "FloatTensor DoubleTensor HalfTensor BFloat16Tensor LongTensor IntTensor ShortTensor CharTensor "
+        "ByteTensor BoolTensor".split(), "_legacy_types"
+    ),
+    "from_dlpack": "utils.dlpack",
+    "to_dlpack": "utils.dlpack",
     "save": "serialization",
     "load": "serialization",
     "set_printoptions": "_tensor_str",

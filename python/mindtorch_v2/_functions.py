@@ -3,7 +3,7 @@
 from . import _C
 
 __all__ = ["is_tensor", "is_storage", "numel", "set_default_dtype", "typename", "is_floating_point", "is_complex",
-           "is_nonzero", "nonzero", "is_conj", "is_neg", "is_signed", "is_inference"]
+           "is_nonzero", "nonzero", "asarray", "is_conj", "is_neg", "is_signed", "is_inference"]
 
 
 def is_tensor(obj, /):
@@ -65,3 +65,80 @@ def nonzero(input, *, out=None, as_tuple=False):
     if as_tuple:
         return _C._VariableFunctions.nonzero_numpy(input)
     return _C._VariableFunctions.nonzero(input, out=out)
+
+
+_asarray_warned = False
+
+
+def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
+    """A tensor of `obj`: a tensor, NumPy array, buffer, DLPack producer, number or sequence.
+
+    copy: None shares memory where it can, True always copies, False raises ValueError where memory
+    cannot be shared. requires_grad: of the result; None takes over that of a tensor.
+    """
+    global _asarray_warned
+
+    shared = True
+    if isinstance(obj, _C.TensorBase):
+        made = obj
+    elif type(obj).__module__ == "numpy" and hasattr(obj, "__array_interface__"):
+        made = _C.as_tensor(obj) if hasattr(obj, "strides") and type(obj).__name__ == "ndarray" else _C.tensor(obj)
+    elif hasattr(obj, "__dlpack__"):
+        from .utils.dlpack import from_dlpack
+
+        made = from_dlpack(obj)
+    elif not isinstance(obj, (list, tuple, int, float, complex, str)) and _has_buffer(obj):
+        made = _C.frombuffer(obj, dtype=dtype or _C.get_default_dtype())
+        if copy:
+            made = made.clone()
+            copy = None
+    else:
+        shared = False
+        if copy is False:
+            raise ValueError("can't alias arbitrary sequence into a tensor.")
+        made = _C.tensor(obj, dtype=dtype, device=device)
+    if shared:
+        wanted = _C.device(device) if device is not None else made.device
+        if copy is False and wanted.type != made.device.type:
+            raise ValueError(f"can't alias tensor from device '{made.device}' to '{wanted}'.")
+        if copy is False and dtype is not None and made.dtype != dtype:
+            names = [_scalar_name(made.dtype), _scalar_name(dtype)]
+            raise ValueError(f"can't alias tensor with dtype '{names[0]}' into dtype '{names[1]}'.")
+        if copy:
+            made = made.clone()
+        if (dtype is not None and made.dtype != dtype) or wanted.type != made.device.type:
+            made = _C._VariableFunctions._to_copy(made, dtype=dtype, device=wanted)
+    if isinstance(obj, _C.TensorBase) and requires_grad is None and made is obj and made.requires_grad:
+        if not _asarray_warned:
+            import warnings
+
+            _asarray_warned = True
+            warnings.warn(
+                "torch.asarray: unspecified requires_grad now defaults to obj.requires_grad instead of "
+                "False. Pass requires_grad=False explicitly to get the old behavior and silence this warning.",
+                stacklevel=2,
+            )
+        return made
+    if requires_grad is not None:
+        if not requires_grad and made.requires_grad:
+            made = made.requires_grad_(False) if made.is_leaf else made.detach()
+        elif requires_grad and not made.requires_grad:
+            made.requires_grad_(True)
+    return made
+
+
+def _has_buffer(obj):
+    try:
+        memoryview(obj).release()
+    except TypeError:
+        return False
+    return True
+
+
+def _scalar_name(dtype):
+    names = {
+        "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long", "float16": "Half",
+        "float32": "Float", "float64": "Double", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
+        "bool": "Bool", "bfloat16": "BFloat16", "uint16": "UInt16", "uint32": "UInt32", "uint64": "UInt64",
+    }  # fmt: skip
+    return names[str(dtype).removeprefix("torch.")]

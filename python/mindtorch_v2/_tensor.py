@@ -85,11 +85,6 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
 
         autograd.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
-    def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, pin_memory=False):
-        return _C.tensor(
-            data, dtype=dtype or self.dtype, device=device or self.device, requires_grad=requires_grad
-        )
-
     def detach_(self):
         return _C._detach_(self)
 
@@ -99,6 +94,34 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
     def share_memory_(self):
         self.untyped_storage().share_memory_()
         return self
+
+    def storage(self):
+        """The typed storage of the tensor (deprecated; see untyped_storage)."""
+        from . import storage
+
+        storage._warn_typed_storage_removal(stacklevel=2)
+        return self._typed_storage()
+
+    def _typed_storage(self):
+        from .storage import TypedStorage
+
+        return TypedStorage(wrap_storage=self.untyped_storage(), dtype=self.dtype, _internal=True)
+
+    def __array__(self, dtype=None):
+        return self.numpy() if dtype is None else self.numpy().astype(dtype, copy=False)
+
+    def __array_wrap__(self, array):
+        if array.dtype == bool:
+            array = array.astype("uint8")  # a mask of old NumPy code
+        return _C.from_numpy(array)
+
+    def __dlpack_device__(self):
+        """(device type, device index) as DLPack numbers them."""
+        from .utils.dlpack import DLDeviceType
+
+        if self.device.type != "cpu":
+            raise ValueError(f"Unknown device type {self.device.type} for Dlpack")
+        return DLDeviceType.kDLCPU, 0
 
     def nonzero(self, *, as_tuple=False):
         """Places of the elements that are not zero: int64 of shape (n, dim), or with as_tuple one
