@@ -388,17 +388,15 @@ agree(mt_tensor *a, mt_tensor *b)
 /* How the gradient of an extremum is shared: 1 / (number of operands that equal it). */
 static mt_tensor *
 shared_extremum(mt_tensor *grad, mt_tensor *self, int64_t dim, mt_tensor *index, mt_tensor *src,
-                bool include_self, mt_tensor *result, mt_tensor **self_hit, mt_tensor **src_hit)
+                mt_tensor *result, mt_tensor **self_hit, mt_tensor **src_hit)
 {
     mt_tensor *here = aten_gather(result, dim, index, false), *part = here ? covered(src, index) : NULL;
     mt_tensor *count = NULL, *r = NULL;
     *self_hit = agree(self, result);
     *src_hit = part ? agree(part, here) : NULL;
     if (*self_hit && *src_hit) {
-        mt_tensor *start = include_self ? mt_keep(*self_hit)
-                                        : aten_scatter_value(*self_hit, dim, index, mt_v_int(0));
-        count = start ? aten_scatter_add(start, dim, index, *src_hit) : NULL;
-        mt_xrelease(start);
+        /* PyTorch counts self even where the result leaves it out */
+        count = aten_scatter_add(*self_hit, dim, index, *src_hit);
     }
     r = count ? aten_div_Tensor(grad, count) : NULL;
     mt_xrelease(count);
@@ -448,8 +446,8 @@ mth_scatter_reduce_self_backward(mt_tensor *grad, mt_tensor *self, int64_t dim, 
         }
     } else {
         mt_tensor *mine, *theirs,
-            *part = shared_extremum(grad, self, dim, index, src, include_self, result, &mine, &theirs);
-        r = part && mine && include_self ? aten_mul_Tensor(part, mine) : part ? mt_keep(grad) : NULL;
+            *part = shared_extremum(grad, self, dim, index, src, result, &mine, &theirs);
+        r = part && mine ? aten_mul_Tensor(part, mine) : NULL;
         mt_xrelease(part);
         mt_xrelease(mine);
         mt_xrelease(theirs);
@@ -486,7 +484,7 @@ mth_scatter_reduce_src_backward(mt_tensor *grad, mt_tensor *self, int64_t dim, m
         mt_xrelease(weighted);
     } else {
         mt_tensor *mine, *theirs,
-            *part = shared_extremum(grad, self, dim, index, src, include_self, result, &mine, &theirs);
+            *part = shared_extremum(grad, self, dim, index, src, result, &mine, &theirs);
         r = part && theirs ? mul3(aten_gather(part, dim, index, false), mt_keep(theirs)) : NULL;
         mt_xrelease(part);
         mt_xrelease(mine);
