@@ -591,7 +591,7 @@ legacy(PyObject *const *args, Py_ssize_t n, mt_dtype dtype, mt_device device, bo
                          want, got);
             return NULL;
         }
-        mt_tensor *r = aten_detach(t);
+        mt_tensor *r = aten_alias(t);
         if (!r)
             mtpy_raise();
         return r;
