@@ -364,7 +364,7 @@ def lp_pool1d(
     """
     if has_torch_function_unary(input):
         return redirect(lp_pool1d, locals())
-    return _lp_pool(avg_pool1d, kernel_size, input, norm_type, kernel_size, stride, ceil_mode)
+    return _lp_pool(avg_pool1d, _single, input, norm_type, kernel_size, stride, ceil_mode)
 
 
 def lp_pool2d(
@@ -373,9 +373,7 @@ def lp_pool2d(
     """`lp_pool1d` over 2 spatial dimensions."""
     if has_torch_function_unary(input):
         return redirect(lp_pool2d, locals())
-    rows, columns = _pair(kernel_size)
-    count = rows * columns
-    return _lp_pool(avg_pool2d, count, input, norm_type, kernel_size, stride, ceil_mode)
+    return _lp_pool(avg_pool2d, _pair, input, norm_type, kernel_size, stride, ceil_mode)
 
 
 def lp_pool3d(
@@ -384,17 +382,22 @@ def lp_pool3d(
     """`lp_pool1d` over 3 spatial dimensions."""
     if has_torch_function_unary(input):
         return redirect(lp_pool3d, locals())
-    slices, rows, columns = _triple(kernel_size)
-    count = slices * rows * columns
-    return _lp_pool(avg_pool3d, count, input, norm_type, kernel_size, stride, ceil_mode)
+    return _lp_pool(avg_pool3d, _triple, input, norm_type, kernel_size, stride, ceil_mode)
 
 
-def _lp_pool(avg_pool, count, input, norm_type, kernel_size, stride, ceil_mode):
+def _lp_pool(avg_pool, ntuple, input, norm_type, kernel_size, stride, ceil_mode):
+    window = ntuple(kernel_size)
+    n = len(ntuple(0))
+    if n > 1 and len(window) != n:
+        raise ValueError(f"not enough values to unpack (expected {n}, got {len(window)})")
     power = input.pow(norm_type)
     if stride is None:
         mean = avg_pool(power, kernel_size, padding=0, ceil_mode=ceil_mode)
     else:
         mean = avg_pool(power, kernel_size, stride, 0, ceil_mode)
+    count = 1
+    for n in window:
+        count *= n
     return (torch.sign(mean) * relu(torch.abs(mean))).mul(count).pow(1.0 / norm_type)
 
 

@@ -37,7 +37,7 @@ _ONLY_DIMS = {"linear": 3, "bilinear": 4, "trilinear": 5}
 
 
 def _is_integer(x) -> bool:
-    return isinstance(x, int)
+    return isinstance(x, int) or hasattr(x, "__index__")
 
 
 def _spread_over_dims(value, dims, what, spatial):
@@ -107,9 +107,13 @@ def interpolate(
         raise ValueError("either size or scale_factor should be defined")
     scales = None
     if size is not None:
+        one = not isinstance(size, (list, tuple))
         size = _spread_over_dims(size, spatial, "size", list(input.shape[2:]))
-        if isinstance(size, list) and type(size[0] if size else 0) is float:
-            _check_sizes(size)
+        if not one and not all(_is_integer(x) for x in size):
+            raise TypeError(
+                "expected size to be one of int or Tuple[int] or Tuple[int, int] or "
+                f"Tuple[int, int, int], but got size with types {[type(x) for x in size]}"
+            )
     else:
         scales = _spread_over_dims(scale_factor, spatial, "scale_factor", list(input.shape[2:]))
     if recompute_scale_factor and size is not None:
@@ -143,13 +147,6 @@ def interpolate(
         f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {ndim}D) for the modes: "
         "nearest | linear | bilinear | bicubic | trilinear | lanczos | area | nearest-exact "
         f"(got {mode})"
-    )
-
-
-def _check_sizes(size):
-    raise TypeError(
-        "expected size to be one of int or Tuple[int] or Tuple[int, int] or "
-        f"Tuple[int, int, int], but got size with types {[type(x) for x in size]}"
     )
 
 

@@ -25,7 +25,7 @@ class Flatten(Module):
 
 
 class Unflatten(Module):
-    """Takes the dimension ``dim`` (int) apart into dimensions of the sizes ``unflattened_size``.
+    """Takes the dimension ``dim`` apart into dimensions of the sizes ``unflattened_size``.
 
     TypeError if the sizes are no sequence of ints.
     """
@@ -36,8 +36,6 @@ class Unflatten(Module):
 
     def __init__(self, dim: int, unflattened_size) -> None:
         super().__init__()
-        if not isinstance(dim, int):
-            raise TypeError("invalid argument type for dim parameter")
         self._require_tuple_int(unflattened_size)
         self.dim = dim
         self.unflattened_size = unflattened_size

@@ -81,9 +81,10 @@ class CrossMapLRN2d(Module):
 
 def _shape(normalized_shape):
     try:
-        return (index(normalized_shape),)
+        index(normalized_shape)
     except TypeError:
         return tuple(normalized_shape)
+    return (normalized_shape,)
 
 
 class LayerNorm(Module):

@@ -378,6 +378,9 @@ class FractionalMaxPool3d(Module):
         _random_samples=None,
     ) -> None:
         super().__init__()
+        sizes = kernel_size if isinstance(kernel_size, tuple) else (kernel_size,)
+        if any(isinstance(n, int) and n <= 0 for n in sizes):
+            raise ValueError(f"kernel_size must be greater than 0, but got {kernel_size}")
         self.return_indices = return_indices
         _configure_fractional(
             self, _triple, kernel_size, output_size, output_ratio, _random_samples
