@@ -1,0 +1,351 @@
+/* Row kernels of one element type: T, NAME, ADD, MUL, IS_NAN, LOWEST, HIGHEST and, where REAL is
+ * defined, EXP, LOG, LOG1P, POW, SQRT, ABS. Included by reduce.k.c only. */
+
+/* Sums n terms TERM(v) of an element v in the fixed order; `parts` is 2 for interleaved complex
+ * numbers, whose lanes fold down to a pair. */
+#define ADD_UP(function, TERM)                                                                     \
+    static void F(function)(const void *x, int64_t n, T *out, int parts)                           \
+    {                                                                                              \
+        const T *p = x;                                                                            \
+        T stack[2 * 64] = {0};                                                                     \
+        int64_t blocks = 0;                                                                        \
+        int depth = 0;                                                                             \
+        for (int64_t at = 0; at < n || !blocks; at += BLOCK, blocks++) {                           \
+            T lane[LANES] = {0};                                                                   \
+            int64_t m = n - at < BLOCK ? n - at : BLOCK, i = 0;                                    \
+            for (; i + LANES <= m; i += LANES)                                                     \
+                for (int l = 0; l < LANES; l++) {                                                  \
+                    T v = p[at + i + l];                                                           \
+                    lane[l] = ADD(lane[l], TERM(v));                                               \
+                }                                                                                  \
+            for (int l = 0; i + l < m; l++) {                                                      \
+                T v = p[at + i + l];                                                               \
+                lane[l] = ADD(lane[l], TERM(v));                                                   \
+            }                                                                                      \
+            for (int half = LANES / 2; half >= parts; half /= 2)                                   \
+                for (int l = 0; l < half; l++)                                                     \
+                    lane[l] = ADD(lane[l], lane[l + half]);                                        \
+            stack[2 * depth] = lane[0];                                                            \
+            stack[2 * depth + 1] = lane[1];                                                        \
+            depth++;                                                                               \
+            for (int64_t b = blocks + 1; !(b & 1) && depth > 1; b >>= 1) {                         \
+                depth--;                                                                           \
+                stack[2 * depth - 2] = ADD(stack[2 * depth - 2], stack[2 * depth]);                \
+                stack[2 * depth - 1] = ADD(stack[2 * depth - 1], stack[2 * depth + 1]);            \
+            }                                                                                      \
+        }                                                                                          \
+        while (depth > 1) {                                                                        \
+            depth--;                                                                               \
+            stack[2 * depth - 2] = ADD(stack[2 * depth - 2], stack[2 * depth]);                    \
+            stack[2 * depth - 1] = ADD(stack[2 * depth - 1], stack[2 * depth + 1]);                \
+        }                                                                                          \
+        for (int k = 0; k < parts; k++)                                                            \
+            out[k] = stack[k];                                                                     \
+    }
+#define PLAIN(v) (v)
+ADD_UP(add_up, PLAIN)
+
+static void
+F(sum)(const void *x, int64_t n, void *out, double param)
+{
+    (void)param;
+    F(add_up)(x, n, out, 1);
+}
+
+static void
+F(prod)(const void *x, int64_t n, void *out, double param)
+{
+    (void)param;
+    const T *p = x;
+    T lane[LANES];
+    for (int l = 0; l < LANES; l++)
+        lane[l] = 1;
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int l = 0; l < LANES; l++)
+            lane[l] = MUL(lane[l], p[i + l]);
+    for (int l = 0; i + l < n; l++)
+        lane[l] = MUL(lane[l], p[i + l]);
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int l = 0; l < half; l++)
+            lane[l] = MUL(lane[l], lane[l + half]);
+    *(T *)out = lane[0];
+}
+
+static void
+F(cumsum)(const void *x, int64_t n, void *out, double param)
+{
+    (void)param;
+    const T *p = x;
+    T *o = out;
+#ifdef REAL
+    double all = 0;
+    for (int64_t i = 0; i < n; i++)
+        o[i] = (T)(all += (double)p[i]);
+#else
+    T all = 0;
+    for (int64_t i = 0; i < n; i++)
+        o[i] = all = ADD(all, p[i]);
+#endif
+}
+
+static void
+F(cumprod)(const void *x, int64_t n, void *out, double param)
+{
+    (void)param;
+    const T *p = x;
+    T *o = out;
+#ifdef REAL
+    double all = 1;
+    for (int64_t i = 0; i < n; i++)
+        o[i] = (T)(all *= (double)p[i]);
+#else
+    T all = 1;
+    for (int64_t i = 0; i < n; i++)
+        o[i] = all = MUL(all, p[i]);
+#endif
+}
+
+/* The extreme of a row, its place, and the running one. A NaN that is met stays: no comparison
+ * with it is true. */
+#define EXTREME(name, CMP, CMP_EQ, START)                                                                  \
+    static T F(name##_of)(const T *p, int64_t n)                                                   \
+    {                                                                                              \
+        T lane[LANES];                                                                             \
+        for (int l = 0; l < LANES; l++)                                                            \
+            lane[l] = START;                                                                       \
+        int64_t i = 0;                                                                             \
+        for (; i + LANES <= n; i += LANES)                                                         \
+            for (int l = 0; l < LANES; l++) {                                                      \
+                T v = p[i + l];                                                                    \
+                lane[l] = (v CMP lane[l]) | IS_NAN(v) ? v : lane[l];                               \
+            }                                                                                      \
+        for (int l = 0; i + l < n; l++) {                                                          \
+            T v = p[i + l];                                                                        \
+            lane[l] = (v CMP lane[l]) | IS_NAN(v) ? v : lane[l];                                   \
+        }                                                                                          \
+        for (int half = LANES / 2; half > 0; half /= 2)                                            \
+            for (int l = 0; l < half; l++) {                                                       \
+                T v = lane[l + half];                                                              \
+                lane[l] = (v CMP lane[l]) | IS_NAN(v) ? v : lane[l];                               \
+            }                                                                                      \
+        return lane[0];                                                                            \
+    }                                                                                              \
+    static void F(name)(const void *x, int64_t n, void *out, double param)                         \
+    {                                                                                              \
+        (void)param;                                                                               \
+        *(T *)out = F(name##_of)(x, n);                                                            \
+    }                                                                                              \
+    static void F(arg##name)(const void *x, int64_t n, void *out, double param)                    \
+    {                                                                                              \
+        (void)param;                                                                               \
+        const T *p = x;                                                                            \
+        int64_t block = 0;                                                                         \
+        T best = F(name##_of)(p, n < BLOCK ? n : BLOCK);                                           \
+        for (int64_t at = BLOCK; at < n && !IS_NAN(best); at += BLOCK) {                           \
+            T v = F(name##_of)(p + at, n - at < BLOCK ? n - at : BLOCK);                           \
+            if ((v CMP best) || IS_NAN(v)) {                                                       \
+                best = v;                                                                          \
+                block = at;                                                                        \
+            }                                                                                      \
+        }                                                                                          \
+        int64_t i = block;                                                                         \
+        while (i < n - 1 && !(p[i] == best || (IS_NAN(best) && IS_NAN(p[i]))))                     \
+            i++;                                                                                   \
+        *(int64_t *)out = i;                                                                       \
+    }                                                                                              \
+    static void F(cum##name)(const void *x, int64_t n, void *out, double param)                    \
+    {                                                                                              \
+        (void)param;                                                                               \
+        const T *p = x;                                                                            \
+        int64_t *o = out, best = 0;                                                                \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            if (IS_NAN(p[i]) || (!IS_NAN(p[best]) && p[i] CMP_EQ p[best]))                          \
+                best = i;                                                                          \
+            o[i] = best;                                                                           \
+        }                                                                                          \
+    }
+EXTREME(max, >, >=, LOWEST)
+EXTREME(min, <, <=, HIGHEST)
+
+#ifdef REAL
+#define WITHOUT_NAN(v) (IS_NAN(v) ? 0 : (v))
+#define MAGNITUDE(v) ABS(v)
+#define SQUARE(v) ((v) * (v))
+ADD_UP(add_up_finite, WITHOUT_NAN)
+ADD_UP(add_up_magnitudes, MAGNITUDE)
+ADD_UP(add_up_squares, SQUARE)
+
+static void
+F(nansum)(const void *x, int64_t n, void *out, double param)
+{
+    (void)param;
+    F(add_up_finite)(x, n, out, 1);
+}
+
+/* Distances from the mean in a second pass, so that a large mean costs no digits. */
+static void
+F(moments)(const void *x, int64_t n, void *out, double param)
+{
+    (void)param;
+    const T *p = x;
+    double lane[8] = {0}, *o = out;
+    for (int64_t i = 0; i < n; i++)
+        lane[i & 7] += (double)p[i];
+    double mean = (((lane[0] + lane[4]) + (lane[2] + lane[6])) +
+                   ((lane[1] + lane[5]) + (lane[3] + lane[7]))) / (double)n;
+    memset(lane, 0, sizeof lane);
+    for (int64_t i = 0; i < n; i++) {
+        double d = (double)p[i] - mean;
+        lane[i & 7] += d * d;
+    }
+    o[0] = mean;
+    o[1] = 0;
+    o[2] = ((lane[0] + lane[4]) + (lane[2] + lane[6])) +
+           ((lane[1] + lane[5]) + (lane[3] + lane[7]));
+}
+
+static void
+F(norm)(const void *x, int64_t n, void *out, double order)
+{
+    const T *p = x;
+    T r = 0;
+    if (order == 2) {
+        F(add_up_squares)(x, n, &r, 1);
+        r = SQRT(r);
+    } else if (order == 1) {
+        F(add_up_magnitudes)(x, n, &r, 1);
+    } else if (order == 0) {
+        for (int64_t i = 0; i < n; i++)
+            r += p[i] != 0;
+    } else if (order == __builtin_inf() || order == -__builtin_inf()) {
+        r = order > 0 ? 0 : HIGHEST;
+        for (int64_t i = 0; i < n; i++) {
+            T v = ABS(p[i]);
+            r = (order > 0 ? v > r : v < r) || IS_NAN(v) ? v : r;
+        }
+    } else {
+        double all = 0;
+        for (int64_t i = 0; i < n; i++)
+            all += (double)POW(ABS(p[i]), (T)order);
+        r = (T)pow(all, 1 / order);
+    }
+    *(T *)out = r;
+}
+
+/* e^(x - top) into out (NULL: nowhere), and the sum of it. */
+static T
+F(exponentials)(const T *p, int64_t n, T top, T *out)
+{
+    T lane[LANES] = {0};
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int l = 0; l < LANES; l++) {
+            T e = EXP(p[i + l] - top);
+            if (out)
+                out[i + l] = e;
+            lane[l] += e;
+        }
+    for (int l = 0; i + l < n; l++) {
+        T e = EXP(p[i + l] - top);
+        if (out)
+            out[i + l] = e;
+        lane[l] += e;
+    }
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int l = 0; l < half; l++)
+            lane[l] += lane[l + half];
+    return lane[0];
+}
+
+static void
+F(logsumexp)(const void *x, int64_t n, void *out, double param)
+{
+    (void)param;
+    T top = n ? F(max_of)(x, n) : LOWEST;
+    if (top == LOWEST || top == HIGHEST)
+        *(T *)out = top;
+    else
+        *(T *)out = top + LOG(F(exponentials)(x, n, top, NULL));
+}
+
+static void
+F(logcumsumexp)(const void *x, int64_t n, void *out, double param)
+{
+    (void)param;
+    const T *p = x;
+    T *o = out, all = LOWEST;
+    for (int64_t i = 0; i < n; i++) {
+        T a = p[i] < all ? p[i] : all, b = p[i] < all ? all : p[i];
+        if (IS_NAN(p[i]) || IS_NAN(all))
+            all = p[i] + all;
+        else if (a == b && (a == LOWEST || a == HIGHEST))
+            all = a;
+        else
+            all = b + LOG1P(EXP(a - b));
+        o[i] = all;
+    }
+}
+
+static void
+F(softmax)(const void *x, int64_t n, void *out, double param)
+{
+    (void)param;
+    T *o = out, all = F(exponentials)(x, n, F(max_of)(x, n), o);
+    for (int64_t i = 0; i < n; i++)
+        o[i] /= all;
+}
+
+static void
+F(log_softmax)(const void *x, int64_t n, void *out, double param)
+{
+    (void)param;
+    const T *p = x;
+    T *o = out, top = F(max_of)(x, n), all = LOG(F(exponentials)(x, n, top, NULL));
+    for (int64_t i = 0; i < n; i++)
+        o[i] = p[i] - top - all;
+}
+
+static void
+F(softmax_slope)(const void *grad, const void *output, int64_t n, void *out)
+{
+    const T *g = grad, *y = output;
+    T *o = out, all = 0;
+    for (int64_t i = 0; i < n; i++)
+        o[i] = g[i] * y[i];
+    F(add_up)(o, n, &all, 1);
+    for (int64_t i = 0; i < n; i++)
+        o[i] = (g[i] - all) * y[i];
+}
+
+static void
+F(log_softmax_slope)(const void *grad, const void *output, int64_t n, void *out)
+{
+    const T *g = grad, *y = output;
+    T *o = out, all;
+    F(add_up)(g, n, &all, 1);
+    for (int64_t i = 0; i < n; i++)
+        o[i] = g[i] - EXP(y[i]) * all;
+}
+#endif
+
+#undef NAME
+#undef T
+#undef REAL
+#undef ADD
+#undef MUL
+#undef IS_NAN
+#undef LOWEST
+#undef HIGHEST
+#undef EXP
+#undef LOG
+#undef LOG1P
+#undef POW
+#undef SQRT
+#undef ABS
+#undef ADD_UP
+#undef PLAIN
+#undef EXTREME
+#undef WITHOUT_NAN
+#undef MAGNITUDE
+#undef SQUARE
