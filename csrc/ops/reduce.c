@@ -1,4 +1,6 @@
 /* Sums, means, products, extremes, truth and norms: shape rules and the way to the row kernels. */
+#include <math.h>
+
 #include "base/error.h"
 #include "ops/rows.h"
 #include "ops_gen.h"
@@ -699,3 +701,70 @@ MOMENTS(var, false, false)
 MOMENTS(std, true, false)
 MOMENTS(var_mean, false, true)
 MOMENTS(std_mean, true, true)
+
+/* The short forms: `unbiased` is a correction of 1 or 0. */
+#define SHORT_FORMS(name)                                                                          \
+    mt_tensor *op_##name(mt_tensor *self, bool unbiased)                                           \
+    {                                                                                              \
+        return aten_##name##_correction(self, NULL, 0, mt_v_int(unbiased), false);                 \
+    }                                                                                              \
+    mt_tensor *op_##name##_dim(mt_tensor *self, const int64_t *dim, int64_t dim_n, bool unbiased,  \
+                               bool keepdim)                                                       \
+    {                                                                                              \
+        return aten_##name##_correction(self, dim, dim_n, mt_v_int(unbiased), keepdim);            \
+    }
+#define SHORT_PAIRS(name)                                                                          \
+    int op_##name(mt_tensor *self, bool unbiased, mt_tensor **ret0, mt_tensor **ret1)              \
+    {                                                                                              \
+        return aten_##name##_correction(self, NULL, 0, mt_v_int(unbiased), false, ret0, ret1);     \
+    }                                                                                              \
+    int op_##name##_dim(mt_tensor *self, const int64_t *dim, int64_t dim_n, bool unbiased,         \
+                        bool keepdim, mt_tensor **ret0, mt_tensor **ret1)                          \
+    {                                                                                              \
+        return aten_##name##_correction(self, dim, dim_n, mt_v_int(unbiased), keepdim, ret0,       \
+                                        ret1);                                                     \
+    }
+SHORT_FORMS(var)
+SHORT_FORMS(std)
+SHORT_PAIRS(var_mean)
+SHORT_PAIRS(std_mean)
+
+mt_tensor *
+op_count_nonzero(mt_tensor *self, mt_value dim)
+{
+    mt_tensor *mask = aten_ne_Scalar(self, mt_v_int(0));
+    mt_tensor *r = mask ? aten_sum_dim_IntList(mask, mt_is_none(dim) ? NULL : &dim.u.i,
+                                               mt_is_none(dim) ? 0 : 1, false, MT_DTYPE_NONE)
+                        : NULL;
+    mt_xrelease(mask);
+    return r;
+}
+
+/* norm: the vector norm with p = 2 where none is given. */
+static mt_scalar
+order_of(mt_scalar p)
+{
+    return mt_is_none(p) ? mt_v_int(2) : p;
+}
+
+#define NORM(suffix, params, dims, keep, dtype_)                                                   \
+    int norm_##suffix##_meta params                                                                \
+    {                                                                                              \
+        return linalg_vector_norm_meta(call, self, order_of(p), dims, keep, dtype_);               \
+    }                                                                                              \
+    int norm_##suffix##_impl params                                                                \
+    {                                                                                              \
+        return linalg_vector_norm_impl(call, self, order_of(p), dims, keep, dtype_);               \
+    }
+#define NO_DIMS NULL, 0
+#define ITS_DIMS dim, dim_n
+NORM(Scalar, (mt_call *call, mt_tensor *self, mt_scalar p), NO_DIMS, false, MT_DTYPE_NONE)
+NORM(ScalarOpt_dtype, (mt_call *call, mt_tensor *self, mt_scalar p, mt_dtype dtype), NO_DIMS, false,
+     dtype)
+NORM(ScalarOpt_dim,
+     (mt_call *call, mt_tensor *self, mt_scalar p, const int64_t *dim, int64_t dim_n, bool keepdim),
+     ITS_DIMS, keepdim, MT_DTYPE_NONE)
+NORM(ScalarOpt_dim_dtype,
+     (mt_call *call, mt_tensor *self, mt_scalar p, const int64_t *dim, int64_t dim_n, bool keepdim,
+      mt_dtype dtype),
+     ITS_DIMS, keepdim, dtype)

@@ -1,5 +1,4 @@
-/* Operators that keep a row's length: cumulative ones, softmax and its gradient, and the gathers
- * and scatters that gradients of selections are made of. */
+/* Operators that keep a row's length: cumulative ones, softmax and its gradient. */
 #include "base/error.h"
 #include "base/pool.h"
 #include "ops/rows.h"
@@ -288,121 +287,35 @@ _log_softmax_backward_data_impl(mt_call *call, mt_tensor *grad, mt_tensor *outpu
 
 /* ---- pieces of gradients -------------------------------------------------------------------- */
 
-/* A result like self whose rows FILL writes element by element from row x. */
-#define ROW_COPY(FILL)                                                                             \
-    bool drop[MT_MAX_DIMS];                                                                        \
-    if (mark_one(self, dim, drop) < 0)                                                             \
-        return NULL;                                                                               \
-    mt_tensor *out = mt_empty(self->ndim, self->sizes, NULL, (mt_dtype)self->dtype, self->device); \
-    if (!out || out->numel == 0 || mt_is_meta(self))                                               \
-        return out;                                                                                \
-    mt_tensor *x = mt_rows_of(self, drop, (mt_dtype)self->dtype);                                  \
-    mt_tensor *y = x ? mt_rows_for(out, drop, (mt_dtype)self->dtype) : NULL;                       \
-    if (y) {                                                                                       \
-        int64_t n = mt_dropped_numel(self, drop), size = mt_itemsize(self);                        \
-        const char *from = mt_data(x);                                                             \
-        char *to = mt_data(y);                                                                     \
-        for (int64_t r = 0; r < x->numel; r += n)                                                  \
-            for (int64_t i = 0; i < n; i++)                                                        \
-                FILL;                                                                              \
-    }                                                                                              \
-    mt_xrelease(x);                                                                                \
-    if (mt_rows_close(out, drop, y, y ? 0 : -1) < 0) {                                             \
-        mt_release(out);                                                                           \
-        return NULL;                                                                               \
-    }                                                                                              \
-    return out;
-
-mt_tensor *
-op__mirror(mt_tensor *self, int64_t dim)
-{
-    ROW_COPY(memcpy(to + (r + i) * size, from + (r + n - 1 - i) * size, (size_t)size))
-}
-
+/* Rows moved by some places along dim, with a number in the places that come free. */
 mt_tensor *
 op__shift(mt_tensor *self, int64_t dim, int64_t by, mt_scalar fill)
 {
+    bool drop[MT_MAX_DIMS];
+    char one[16];
+    if (mark_one(self, dim, drop) < 0)
+        return NULL;
     mt_tensor *number = mt_scalar_to_tensor(fill, (mt_dtype)self->dtype);
     if (!number)
         return NULL;
-    char one[16];
     memcpy(one, mt_data(number), (size_t)mt_itemsize(number));
     mt_release(number);
-    ROW_COPY(memcpy(to + (r + i) * size,
-                    i - by >= 0 && i - by < n ? from + (r + i - by) * size : one, (size_t)size))
-}
-
-mt_tensor *
-op__gather_along(mt_tensor *self, int64_t dim, mt_tensor *indices)
-{
-    bool drop[MT_MAX_DIMS];
-    if (mark_one(self, dim, drop) < 0)
-        return NULL;
-    mt_tensor *out =
-        mt_empty(indices->ndim, indices->sizes, NULL, (mt_dtype)self->dtype, self->device);
+    mt_tensor *out = mt_empty(self->ndim, self->sizes, NULL, (mt_dtype)self->dtype, self->device);
     if (!out || out->numel == 0 || mt_is_meta(self))
         return out;
     mt_tensor *x = mt_rows_of(self, drop, (mt_dtype)self->dtype);
-    mt_tensor *k = x ? mt_rows_of(indices, drop, MT_INT64) : NULL;
-    mt_tensor *y = k ? mt_rows_for(out, drop, (mt_dtype)self->dtype) : NULL;
+    mt_tensor *y = x ? mt_rows_for(out, drop, (mt_dtype)self->dtype) : NULL;
     if (y) {
-        int64_t n = mt_dropped_numel(self, drop), m = mt_dropped_numel(indices, drop);
-        int64_t size = mt_itemsize(self);
-        const int64_t *index = mt_data(k);
-        for (int64_t i = 0; i < k->numel; i++)
-            memcpy((char *)mt_data(y) + i * size,
-                   (char *)mt_data(x) + (i / m * n + index[i]) * size, (size_t)size);
+        int64_t n = mt_dropped_numel(self, drop), size = mt_itemsize(self);
+        const char *from = mt_data(x);
+        char *to = mt_data(y);
+        for (int64_t r = 0; r < x->numel; r += n)
+            for (int64_t i = 0; i < n; i++)
+                memcpy(to + (r + i) * size,
+                       i - by >= 0 && i - by < n ? from + (r + i - by) * size : one, (size_t)size);
     }
     mt_xrelease(x);
-    mt_xrelease(k);
     if (mt_rows_close(out, drop, y, y ? 0 : -1) < 0) {
-        mt_release(out);
-        return NULL;
-    }
-    return out;
-}
-
-#define ADD_ROWS(T)                                                                                \
-    {                                                                                              \
-        T *o = mt_data(y);                                                                         \
-        const T *v = mt_data(g);                                                                   \
-        for (int64_t i = 0; i < k->numel; i++)                                                     \
-            o[i / m * n + index[i]] += v[i];                                                       \
-        break;                                                                                     \
-    }
-
-mt_tensor *
-op__scatter_along(mt_tensor *grad, int64_t dim, mt_tensor *indices, const int64_t *sizes,
-               int64_t sizes_n)
-{
-    bool drop[MT_MAX_DIMS];
-    mt_dtype compute = mt_row_dtype((mt_dtype)grad->dtype);
-    mt_tensor *out = mt_empty((int)sizes_n, sizes, NULL, (mt_dtype)grad->dtype, grad->device);
-    if (!out || mt_is_meta(grad))
-        return out;
-    if (mark_one(out, dim, drop) < 0 || mt_fill_data(out, mt_v_int(0)) < 0) {
-        mt_release(out);
-        return NULL;
-    }
-    if (out->numel == 0 || grad->numel == 0)
-        return out;
-    mt_tensor *g = mt_rows_of(grad, drop, compute), *k = g ? mt_rows_of(indices, drop, MT_INT64) : NULL;
-    mt_tensor *y = k ? mt_rows_for(out, drop, compute) : NULL;
-    int rc = y ? mt_fill_data(y, mt_v_int(0)) : -1;
-    if (rc == 0) {
-        int64_t n = mt_dropped_numel(out, drop), m = mt_dropped_numel(indices, drop);
-        const int64_t *index = mt_data(k);
-        switch ((int)compute) {
-        case MT_FLOAT32: ADD_ROWS(float)
-        case MT_FLOAT64: ADD_ROWS(double)
-        case MT_COMPLEX64: ADD_ROWS(mt_complex64)
-        case MT_COMPLEX128: ADD_ROWS(mt_complex128)
-        default: ADD_ROWS(uint64_t)
-        }
-    }
-    mt_xrelease(g);
-    mt_xrelease(k);
-    if (mt_rows_close(out, drop, y, rc) < 0) {
         mt_release(out);
         return NULL;
     }
