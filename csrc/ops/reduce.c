@@ -326,25 +326,25 @@ extreme_all_meta(mt_call *call, mt_tensor *self, const char *who, const char *ke
 }
 
 int
-max_meta(mt_call *call, mt_tensor *self)
+max_all_meta(mt_call *call, mt_tensor *self)
 {
     return extreme_all_meta(call, self, "max()", "max_all");
 }
 
 int
-max_impl(mt_call *call, mt_tensor *self)
+max_all_impl(mt_call *call, mt_tensor *self)
 {
     return reduce_to(call, self, NULL, 0, MT_ROW_MAX, mt_row_dtype((mt_dtype)self->dtype));
 }
 
 int
-min_meta(mt_call *call, mt_tensor *self)
+min_all_meta(mt_call *call, mt_tensor *self)
 {
     return extreme_all_meta(call, self, "min()", "min_all");
 }
 
 int
-min_impl(mt_call *call, mt_tensor *self)
+min_all_impl(mt_call *call, mt_tensor *self)
 {
     return reduce_to(call, self, NULL, 0, MT_ROW_MIN, mt_row_dtype((mt_dtype)self->dtype));
 }

@@ -56,7 +56,7 @@ for name in ("amax", "amin"):
     op(f"{name}(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor", flags=_PACKED,
        grad={"self": "_extreme_dims_backward(grad, self, result, dim, keepdim)"}, doc=f"{name[1:]} over the dimensions; NaN wins.")
 for name in ("max", "min"):
-    op(f"{name}(Tensor self) -> Tensor", out="unary_out", node=f"{name.title()}Backward1", flags=_PACKED,
+    op(f"{name}(Tensor self) -> Tensor", meta=f"{name}_all_meta", impl=f"{name}_all_impl", out="unary_out", node=f"{name.title()}Backward1", flags=_PACKED,
        grad={"self": "_extreme_dims_backward(grad, self, result, None, False)"}, doc=f"{name} of all elements; NaN wins.")
     op(f"{name}.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", out=f"dim_{name}",
        node=f"{name.title()}Backward0", flags=_PACKED, nondiff=("indices",),
