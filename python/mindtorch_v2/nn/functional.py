@@ -6,19 +6,34 @@ before they call an operator are written in ``_functional``, one file per family
 
 import mindtorch_v2 as _torch
 
+from ..overrides import has_torch_function_variadic as _has_torch_function_variadic
 from ._functional import (
     activation as _activation,
+)
+from ._functional import (
     attention as _attention,
+)
+from ._functional import (
     dropout as _dropout,
+)
+from ._functional import (
     embedding as _embedding,
+)
+from ._functional import (
     linear_cross_entropy as _linear_cross_entropy,
+)
+from ._functional import (
     loss as _loss,
+)
+from ._functional import (
     norm as _norm,
+)
+from ._functional import (
     pooling as _pooling,
+)
+from ._functional import (
     vision as _vision,
 )
-from . import _reduction as _Reduction
-from ..overrides import has_torch_function_variadic as _has_torch_function_variadic
 
 Tensor = _torch.Tensor
 

@@ -1,7 +1,7 @@
 """Gradients of convolutions, computed without a graph.
 
-The arguments are those of the convolution, with the gradient of its result, and the size of the input
-or weight that the gradient is for.
+The arguments are those of the convolution, with the gradient of its result, and the size of the
+input or weight that the gradient is for.
 """
 
 import mindtorch_v2 as torch
@@ -48,16 +48,12 @@ def _weight(ntuple, input, weight_size, grad_output, stride, padding, dilation, 
 
 def conv1d_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1):
     """Gradient of ``conv1d`` for its input, of shape ``input_size``."""
-    return _input(
-        _single, input_size, weight, grad_output, stride, padding, dilation, groups
-    )
+    return _input(_single, input_size, weight, grad_output, stride, padding, dilation, groups)
 
 
 def conv1d_weight(input, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1):
     """Gradient of ``conv1d`` for its weight, of shape ``weight_size``."""
-    return _weight(
-        _single, input, weight_size, grad_output, stride, padding, dilation, groups
-    )
+    return _weight(_single, input, weight_size, grad_output, stride, padding, dilation, groups)
 
 
 def conv2d_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1):
@@ -72,13 +68,9 @@ def conv2d_weight(input, weight_size, grad_output, stride=1, padding=0, dilation
 
 def conv3d_input(input_size, weight, grad_output, stride=1, padding=0, dilation=1, groups=1):
     """Gradient of ``conv3d`` for its input, of shape ``input_size``."""
-    return _input(
-        _triple, input_size, weight, grad_output, stride, padding, dilation, groups
-    )
+    return _input(_triple, input_size, weight, grad_output, stride, padding, dilation, groups)
 
 
 def conv3d_weight(input, weight_size, grad_output, stride=1, padding=0, dilation=1, groups=1):
     """Gradient of ``conv3d`` for its weight, of shape ``weight_size``."""
-    return _weight(
-        _triple, input, weight_size, grad_output, stride, padding, dilation, groups
-    )
+    return _weight(_triple, input, weight_size, grad_output, stride, padding, dilation, groups)

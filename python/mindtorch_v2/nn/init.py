@@ -1,8 +1,8 @@
 """Filling parameters with their first values.
 
-Every function works in place, outside of the graph, on a tensor of floating point dtype, and returns
-it. ``fan_in`` and ``fan_out`` are the numbers of inputs and outputs that one element of a layer's
-weight (out, in, ...) connects, counting the places of its window.
+Every function works in place, outside of the graph, on a tensor of floating point dtype, and
+returns it. ``fan_in`` and ``fan_out`` are the numbers of inputs and outputs that one element of a
+layer's weight (out, in, ...) connects, counting the places of its window.
 """
 
 import math
@@ -113,8 +113,8 @@ def calculate_gain(nonlinearity, param=None):
     """Factor by which weights before ``nonlinearity`` are to be larger.
 
     1 for linear layers and "sigmoid", 5/3 for "tanh", sqrt(2) for "relu", 3/4 for "selu" and
-    sqrt(2 / (1 + slope ** 2)) for "leaky_relu" with ``param`` as slope (0.01 by default). ValueError
-    for any other name or a slope that is no number.
+    sqrt(2 / (1 + slope ** 2)) for "leaky_relu" with ``param`` as slope (0.01 by default).
+    ValueError for any other name or a slope that is no number.
     """
     if nonlinearity == "leaky_relu":
         if param is None:
@@ -144,7 +144,7 @@ def normal_(tensor, mean=0.0, std=1.0, generator=None):
 
 
 def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
-    """Fill from the normal distribution restricted to [a, b] (absolute values, not in units of std)."""
+    """Fill from the normal distribution restricted to [a, b], which are not in units of std."""
     return _no_grad_trunc_normal_(tensor, mean, std, a, b, generator=generator)
 
 
@@ -215,7 +215,7 @@ def _calculate_correct_fan(tensor, mode):
 
 
 def xavier_uniform_(tensor, gain=1.0, generator=None):
-    """Fill uniformly with variance ``gain ** 2 * 2 / (fan_in + fan_out)``. Glorot & Bengio, 2010."""
+    """Fill uniformly, variance ``gain ** 2 * 2 / (fan_in + fan_out)``. Glorot & Bengio, 2010."""
     fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
     std = gain * math.sqrt(2.0 / float(fan_in + fan_out))
     bound = math.sqrt(3.0) * std

@@ -88,10 +88,11 @@ class Parameter(torch.Tensor, metaclass=_ParameterMeta):
 
 class _BufferMeta(_TensorMeta):
     def __instancecheck__(self, instance):
-        if self is Buffer and isinstance(instance, torch.Tensor):
-            if getattr(instance, "_is_buffer", False):
-                return True
-        return _TensorMeta.__instancecheck__(self, instance)
+        return _TensorMeta.__instancecheck__(self, instance) or (
+            self is Buffer
+            and isinstance(instance, torch.Tensor)
+            and getattr(instance, "_is_buffer", False)
+        )
 
 
 class Buffer(torch.Tensor, metaclass=_BufferMeta):
@@ -131,11 +132,7 @@ class UninitializedTensorMixin:
 
     _allowed_methods = [
         *(getattr(torch.Tensor, n) for n in _LAZY_METHODS if hasattr(torch.Tensor, n)),
-        *(
-            getattr(torch, n)
-            for n in ("_has_compatible_shallow_copy_type",)
-            if hasattr(torch, n)
-        ),
+        *(getattr(torch, n) for n in ("_has_compatible_shallow_copy_type",) if hasattr(torch, n)),
     ]
 
     def materialize(self, shape, device=None, dtype=None):

@@ -61,8 +61,7 @@ def _mha_shape_check(query, key, value, key_padding_mask, attn_mask, num_heads) 
     dims = query.dim()
     if dims not in (2, 3):
         raise AssertionError(
-            "query should be unbatched 2D or batched 3D tensor "
-            f"but received {dims}-D query tensor"
+            f"query should be unbatched 2D or batched 3D tensor but received {dims}-D query tensor"
         )
     what = f"For {'batched' if dims == 3 else 'unbatched'} ({dims}-D) `query`, expected"
     _require(
@@ -114,10 +113,12 @@ def _in_projection_packed(q, k, v, w, b=None):
 def _in_projection(q, k, v, w_q, w_k, w_v, b_q=None, b_k=None, b_v=None):
     """The three projections of (q, k, v), with a weight each; AssertionError on wrong shapes."""
     e, e_k, e_v = q.size(-1), k.size(-1), v.size(-1)
-    for name, w, shape in (("query", w_q, (e, e)), ("key", w_k, (e, e_k)), ("value", w_v, (e, e_v))):
-        _require(
-            w.shape == shape, f"expecting {name} weights shape of {shape}, but got {w.shape}"
-        )
+    for name, w, shape in (
+        ("query", w_q, (e, e)),
+        ("key", w_k, (e, e_k)),
+        ("value", w_v, (e, e_v)),
+    ):
+        _require(w.shape == shape, f"expecting {name} weights shape of {shape}, but got {w.shape}")
     for name, b in (("query", b_q), ("key", b_k), ("value", b_v)):
         _require(
             b is None or b.shape == (e,),
@@ -164,7 +165,8 @@ def multi_head_attention_forward(
             separate weights.
         embed_dim_to_check: E.
         in_proj_weight, in_proj_bias: (3E, E), (3E,).
-        bias_k, bias_v: (1, 1, E), one more source for all samples; ``add_zero_attn`` adds a zero one.
+        bias_k, bias_v: (1, 1, E), one more source for all samples; ``add_zero_attn`` adds a zero
+            one.
         dropout_p: probability of dropping an attention weight in ``training``.
         key_padding_mask: (N, S); True, or -inf, for sources that do not count.
         attn_mask: (L, S) or (N * h, L, S); True or numbers to add to the scores.

@@ -2,7 +2,7 @@
 
 from ...overrides import has_torch_function_variadic
 from .. import _reduction as _Reduction
-from .common import Tensor, nn_ops, redirect, torch
+from .common import Tensor, nn_ops, redirect
 
 
 def linear_cross_entropy(
@@ -26,7 +26,8 @@ def linear_cross_entropy(
         linear_bias: the shape of ``linear_weight`` without its last dimension.
         weight, reduction, ignore_index, label_smoothing: as for `cross_entropy`.
         options: a `LinearCrossEntropyOptions`. The scores are computed at once, so those that bound
-            memory make no difference; ``acc_dtype`` float32 has half precision input summed up in it.
+            memory make no difference; ``acc_dtype`` float32 has half precision input summed up in
+            it.
 
     Raises:
         RuntimeError: if shapes or dtypes do not fit together.
@@ -55,9 +56,7 @@ def linear_cross_entropy(
     if ignore_index is not None and target.is_floating_point():
         raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
     if linear_bias is not None and tuple(linear_bias.shape) != shape:
-        raise RuntimeError(
-            f"expected linear_bias shape {shape}, got {tuple(linear_bias.shape)}"
-        )
+        raise RuntimeError(f"expected linear_bias shape {shape}, got {tuple(linear_bias.shape)}")
     dtype = input.dtype
     wide = None
     if options is not None:

@@ -258,9 +258,7 @@ def hinge_embedding_loss(
     """``input`` where the target is 1, ``max(0, margin - input)`` where it is -1."""
     if has_torch_function_variadic(input, target):
         return redirect(hinge_embedding_loss, locals())
-    return torch.hinge_embedding_loss(
-        input, target, margin, _enum(reduction, size_average, reduce)
-    )
+    return torch.hinge_embedding_loss(input, target, margin, _enum(reduction, size_average, reduce))
 
 
 # ------------------------------------------------------------------------------ distributions
@@ -334,7 +332,7 @@ def gaussian_nll_loss(
 
 
 def _broadcasts_in_one_dim(size, other):
-    return sum(y for x, y in zip(size, other) if x != y) == 1
+    return sum(y for x, y in zip(size, other, strict=True) if x != y) == 1
 
 
 def kl_div(
@@ -390,7 +388,9 @@ def _weighted(loss, weight, input, reduction):
     loss = loss * weight
     if reduction == "mean":
         return loss.sum() / weight.sum()
-    return _reduce(loss, reduction, "Invalid reduction mode: {}. Expected one of 'none', 'mean', 'sum'.")
+    return _reduce(
+        loss, reduction, "Invalid reduction mode: {}. Expected one of 'none', 'mean', 'sum'."
+    )
 
 
 def l1_loss(

@@ -55,9 +55,7 @@ def max_pool1d_with_indices(
     if has_torch_function_unary(input):
         return redirect(max_pool1d_with_indices, locals())
     stride = [] if stride is None else stride
-    return torch.max_pool1d_with_indices(
-        input, kernel_size, stride, padding, dilation, ceil_mode
-    )
+    return torch.max_pool1d_with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 def _max_pool1d(
@@ -88,9 +86,7 @@ def max_pool2d_with_indices(
     if has_torch_function_unary(input):
         return redirect(max_pool2d_with_indices, locals())
     stride = [] if stride is None else stride
-    return nn_ops.max_pool2d_with_indices(
-        input, kernel_size, stride, padding, dilation, ceil_mode
-    )
+    return nn_ops.max_pool2d_with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 def _max_pool2d(
@@ -121,9 +117,7 @@ def max_pool3d_with_indices(
     if has_torch_function_unary(input):
         return redirect(max_pool3d_with_indices, locals())
     stride = [] if stride is None else stride
-    return nn_ops.max_pool3d_with_indices(
-        input, kernel_size, stride, padding, dilation, ceil_mode
-    )
+    return nn_ops.max_pool3d_with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 def _max_pool3d(
@@ -282,9 +276,7 @@ fractional_max_pool3d = _by_return_indices(
 def _unpool_output_size(input, kernel_size, stride, padding, output_size):
     shape = input.size()
     n = len(kernel_size)
-    default = [
-        (shape[d - n] - 1) * stride[d] + kernel_size[d] - 2 * padding[d] for d in range(n)
-    ]
+    default = [(shape[d - n] - 1) * stride[d] + kernel_size[d] - 2 * padding[d] for d in range(n)]
     if output_size is None:
         return default
     if len(output_size) == n + 2:

@@ -4,7 +4,7 @@ import math
 import warnings
 
 from ...overrides import has_torch_function_unary, has_torch_function_variadic
-from ..modules.utils import _pair, _single, _triple
+from ..modules.utils import _pair
 from .common import Tensor, nn_ops, redirect, torch
 from .pooling import adaptive_avg_pool2d, adaptive_avg_pool3d
 
@@ -142,7 +142,9 @@ def interpolate(
             return op(input, size, align_corners, scales)
         return op(input, size, scales)
     if ndim in (3, 4, 5) and mode in _ONLY_DIMS:
-        raise NotImplementedError(f"Got {ndim}D input, but {mode} mode needs {_ONLY_DIMS[mode]}D input")
+        raise NotImplementedError(
+            f"Got {ndim}D input, but {mode} mode needs {_ONLY_DIMS[mode]}D input"
+        )
     raise NotImplementedError(
         f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {ndim}D) for the modes: "
         "nearest | linear | bilinear | bicubic | trilinear | lanczos | area | nearest-exact "
@@ -300,18 +302,14 @@ def unfold(input: Tensor, kernel_size, dilation=1, padding=0, stride=1) -> Tenso
     """
     if has_torch_function_unary(input):
         return redirect(unfold, locals())
-    return nn_ops.im2col(
-        input, _pair(kernel_size), _pair(dilation), _pair(padding), _pair(stride)
-    )
+    return nn_ops.im2col(input, _pair(kernel_size), _pair(dilation), _pair(padding), _pair(stride))
 
 
-def fold(
-    input: Tensor, output_size, kernel_size, dilation=1, padding=0, stride=1
-) -> Tensor:
+def fold(input: Tensor, output_size, kernel_size, dilation=1, padding=0, stride=1) -> Tensor:
     """Sum of windows given as columns, at their places in an image.
 
-    ``input`` is (N, C * kh * kw, L) or without N, as `unfold` gives it; the result (N, C, H, W) with
-    (H, W) = ``output_size``. RuntimeError if L is not the number of windows.
+    ``input`` is (N, C * kh * kw, L) or without N, as `unfold` gives it; the result (N, C, H, W)
+    with (H, W) = ``output_size``. RuntimeError if L is not the number of windows.
     """
     if has_torch_function_unary(input):
         return redirect(fold, locals())

@@ -29,7 +29,7 @@ __all__ = [
     "LogSigmoid",
     "Softplus",
     "Softshrink",
-    "MultiheadAttention",
+    "MultiheadAttention",  # noqa: F822
     "PReLU",
     "Softsign",
     "Tanhshrink",

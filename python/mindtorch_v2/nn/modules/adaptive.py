@@ -17,19 +17,19 @@ _ASMoutput = namedtuple("_ASMoutput", ["output", "loss"])
 
 
 class AdaptiveLogSoftmaxWithLoss(Module):
-    """Log-softmax in two levels: frequent classes at once, rare ones by cluster, with less features.
+    """Log-softmax in two levels: frequent classes at once, rare ones by cluster.
 
     Args:
-        in_features, n_classes: of the input and of the whole softmax. Classes are numbered by falling
-            frequency.
-        cutoffs: increasing class numbers where the clusters start; classes below the first are in the
-            ``head``, together with one entry for each cluster.
+        in_features, n_classes: of the input and of the whole softmax. Classes are numbered by
+            falling frequency.
+        cutoffs: increasing class numbers where the clusters start; classes below the first are in
+            the ``head``, together with one entry for each cluster.
         div_value: each further cluster has that many times less features inside.
         head_bias: whether the head has a bias.
         device, dtype: of the parameters.
 
-    ``forward(input, target)`` with (N, in_features) and (N,), or without N, gives the named tuple of
-    ``output``, the log-probability of each target, and ``loss``, their negative mean.
+    ``forward(input, target)`` with (N, in_features) and (N,), or without N, gives the named tuple
+    of ``output``, the log-probability of each target, and ``loss``, their negative mean.
 
     ValueError for cutoffs that are no increasing numbers between 1 and n_classes - 1.
     """
@@ -157,7 +157,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         head = log_softmax(head_output, dim=1)
         first = self.shortlist_size
         out[:, :first] = head[:, :first]
-        for i, (start, stop) in enumerate(zip(self.cutoffs, self.cutoffs[1:])):
+        for i in range(self.n_clusters):
+            start, stop = self.cutoffs[i], self.cutoffs[i + 1]
             inside = log_softmax(self.tail[i](input), dim=1)
             out[:, start:stop] = inside + head[:, first + i].unsqueeze(1)
         return out

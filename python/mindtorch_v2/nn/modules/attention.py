@@ -23,8 +23,8 @@ class MultiheadAttention(Module):
         add_bias_kv: learn one more key and value, ``bias_k`` and ``bias_v`` (1, 1, E).
         add_zero_attn: add one more key and value of zeros.
         kdim, vdim: features of keys and values, E by default; others have weights of their own,
-            ``q_proj_weight`` (E, E), ``k_proj_weight`` (E, kdim), ``v_proj_weight`` (E, vdim), in place
-            of ``in_proj_weight`` (3E, E).
+            ``q_proj_weight`` (E, E), ``k_proj_weight`` (E, kdim), ``v_proj_weight`` (E, vdim), in
+            place of ``in_proj_weight`` (3E, E).
         batch_first: the arguments and the result are (N, L, E) instead of (L, N, E).
         device, dtype: of the parameters.
 

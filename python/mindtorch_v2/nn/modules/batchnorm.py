@@ -241,8 +241,8 @@ _ARGUMENTS = """ Ioffe & Szegedy, 2015.
         device, dtype: of the parameters.
         bias: whether there is a ``bias``.
 
-    In training the batch's own (biased) variance is used and the unbiased one kept. ValueError for a
-    wrong number of dimensions, or a single value per channel in training.
+    In training the batch's own (biased) variance is used and the unbiased one kept. ValueError for
+    a wrong number of dimensions, or a single value per channel in training.
     """
 
 

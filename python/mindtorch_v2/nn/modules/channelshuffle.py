@@ -7,7 +7,7 @@ __all__ = ["ChannelShuffle"]
 
 
 class ChannelShuffle(Module):
-    """Deals the channels of (N, C, ...) out anew: the first of every group, the second, and so on."""
+    """Deals the channels of (N, C, ...) out: the first of every group, the second, and so on."""
 
     __constants__ = ["groups"]
     groups: int

@@ -59,8 +59,8 @@ def _repeated(modules, times):
 class Sequential(Module):
     """Modules that are called one after the other, each with the result of the one before.
 
-    Takes modules, or one ordered dictionary of modules by name. It can be indexed, sliced, added to,
-    repeated (``*``) and changed like a list.
+    Takes modules, or one ordered dictionary of modules by name. It can be indexed, sliced, added
+    to, repeated (``*``) and changed like a list.
     """
 
     _modules: dict
@@ -414,9 +414,7 @@ class ParameterList(Module):
         return self
 
     def extra_repr(self):
-        return "\n".join(
-            f"  ({i}): {_describe(p, lambda t: t.dtype)}" for i, p in enumerate(self)
-        )
+        return "\n".join(f"  ({i}): {_describe(p, lambda t: t.dtype)}" for i, p in enumerate(self))
 
     def __call__(self, *args, **kwargs):
         raise RuntimeError("ParameterList should not be called.")
@@ -500,7 +498,7 @@ class ParameterDict(Module):
 
     def get(self, key, default=None):
         """The value of ``key``, or ``default`` if it is not there."""
-        return self[key] if key in self else default
+        return self[key] if key in self._keys else default
 
     def fromkeys(self, keys, default=None):
         """A new dictionary with ``default`` for every key."""

@@ -32,8 +32,9 @@ _ARGUMENTS = """
 
     Args:
         in_channels, out_channels: numbers of channels.
-        kernel_size, stride, padding, dilation: int or one per spatial dimension; ``padding`` is added
-            to both ends, or "valid" (none) or "same" (output as large as the input, stride 1 only).
+        kernel_size, stride, padding, dilation: int or one per spatial dimension; ``padding`` is
+            added to both ends, or "valid" (none) or "same" (output as large as the input, stride 1
+            only).
         groups: number of groups that channels are split into, each with its own weights.
         bias: whether a number per output channel is added.
         padding_mode: "zeros", "reflect", "replicate" or "circular".
@@ -120,8 +121,8 @@ class _ConvNd(Module):
         if isinstance(self.padding, str):
             ends = [0, 0] * len(kernel_size)
             if padding == "same":
-                for i, (d, k) in enumerate(zip(dilation, kernel_size)):
-                    total = d * (k - 1)
+                for i, k in enumerate(kernel_size):
+                    total = dilation[i] * (k - 1)
                     at = 2 * (len(kernel_size) - 1 - i)
                     ends[at] = total // 2
                     ends[at + 1] = total - total // 2
@@ -384,12 +385,12 @@ class _ConvTransposeNd(_ConvNd):
             reach = (dilation[d] if dilation is not None else 1) * (kernel_size[d] - 1) + 1
             smallest.append((input.size(d + before) - 1) * stride[d] - 2 * padding[d] + reach)
         largest = [low + stride[d] - 1 for d, low in enumerate(smallest)]
-        if not all(a <= size <= b for a, size, b in zip(smallest, output_size, largest)):
+        if any(not smallest[d] <= output_size[d] <= largest[d] for d in range(n)):
             raise ValueError(
                 f"requested an output size of {output_size}, but valid sizes range from "
                 f"{smallest} to {largest} (for an input of {input.size()[2:]})"
             )
-        return [size - a for size, a in zip(output_size, smallest)]
+        return [output_size[d] - smallest[d] for d in range(n)]
 
 
 def _convolve_transposed(layer, op, n, input, output_size):
@@ -587,9 +588,7 @@ class LazyConv1d(_LazyConvXdMixin, Conv1d):
         dtype=None,
     ) -> None:
         # no bias: the shell has nothing to fill one with
-        super().__init__(
-            0, 0, kernel_size, stride, padding, dilation, groups, False, padding_mode
-        )
+        super().__init__(0, 0, kernel_size, stride, padding, dilation, groups, False, padding_mode)
         _make_lazy(self, out_channels, bias, device, dtype)
 
     def _get_num_spatial_dims(self) -> int:
@@ -614,9 +613,7 @@ class LazyConv2d(_LazyConvXdMixin, Conv2d):
         device=None,
         dtype=None,
     ) -> None:
-        super().__init__(
-            0, 0, kernel_size, stride, padding, dilation, groups, False, padding_mode
-        )
+        super().__init__(0, 0, kernel_size, stride, padding, dilation, groups, False, padding_mode)
         _make_lazy(self, out_channels, bias, device, dtype)
 
     def _get_num_spatial_dims(self) -> int:
@@ -641,9 +638,7 @@ class LazyConv3d(_LazyConvXdMixin, Conv3d):
         device=None,
         dtype=None,
     ) -> None:
-        super().__init__(
-            0, 0, kernel_size, stride, padding, dilation, groups, False, padding_mode
-        )
+        super().__init__(0, 0, kernel_size, stride, padding, dilation, groups, False, padding_mode)
         _make_lazy(self, out_channels, bias, device, dtype)
 
     def _get_num_spatial_dims(self) -> int:

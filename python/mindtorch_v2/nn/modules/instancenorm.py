@@ -116,9 +116,9 @@ class _InstanceNorm(_NormBase):
 
 _ARGUMENTS = """ over space. Ulyanov et al., 2016.
 
-    The arguments are those of `BatchNorm1d`, but by default there are neither parameters nor running
-    statistics. ValueError for a wrong number of dimensions, of channels (if there are parameters), or
-    a single spatial element.
+    The arguments are those of `BatchNorm1d`, but by default there are neither parameters nor
+    running statistics. ValueError for a wrong number of dimensions, of channels (if there are
+    parameters), or a single spatial element.
     """
 
 

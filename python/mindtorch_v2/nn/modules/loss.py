@@ -158,9 +158,7 @@ class GaussianNLLLoss(_Loss):
     full: bool
     eps: float
 
-    def __init__(
-        self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
-    ) -> None:
+    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
         super().__init__(None, None, reduction)
         self.full = full
         self.eps = eps
@@ -213,7 +211,7 @@ class BCELoss(_WeightedLoss):
 
 
 class BCEWithLogitsLoss(_Loss):
-    """Binary cross entropy of ``sigmoid(input)``; ``pos_weight`` is a factor for positive targets."""
+    """Binary cross entropy of ``sigmoid(input)``; ``pos_weight`` scales positive targets."""
 
     def __init__(
         self,
@@ -248,9 +246,7 @@ class HingeEmbeddingLoss(_Loss):
         self.margin = margin
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return F.hinge_embedding_loss(
-            input, target, margin=self.margin, reduction=self.reduction
-        )
+        return F.hinge_embedding_loss(input, target, margin=self.margin, reduction=self.reduction)
 
 
 class MultiLabelMarginLoss(_Loss):
@@ -599,7 +595,7 @@ class TripletMarginWithDistanceLoss(_Loss):
 
 
 class CTCLoss(_Loss):
-    """Negative log-likelihood of label sequences over all alignments; see ``functional.ctc_loss``."""
+    """Negative log-likelihood of label sequences; see ``functional.ctc_loss``."""
 
     __constants__ = ["blank", "reduction"]
     blank: int

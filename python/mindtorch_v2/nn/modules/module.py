@@ -31,9 +31,7 @@ _set = object.__setattr__
 _EXTRA_STATE_KEY_SUFFIX = "_extra_state"
 
 
-class _IncompatibleKeys(
-    namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])  # noqa: PYI024
-):
+class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
     """What `Module.load_state_dict` returns: two lists of keys."""
 
     __slots__ = ()
@@ -226,7 +224,7 @@ def _conversion_flags():
 
 
 def _same_kind(a, b):
-    """Whether ``a.data = b`` is possible: both dense or both of one layout, both real or both meta."""
+    """Whether ``a.data = b`` is possible: one layout, and both have values or neither (meta)."""
     return a.is_meta == b.is_meta and a.layout == b.layout
 
 
@@ -339,7 +337,9 @@ def _call_hooked(module, args, kwargs):
                 continue
             try:
                 new = (
-                    hook(module, args, kwargs, result) if with_kwargs else hook(module, args, result)
+                    hook(module, args, kwargs, result)
+                    if with_kwargs
+                    else hook(module, args, result)
                 )
                 if new is not None:
                     result = new
@@ -557,7 +557,8 @@ class Module:
         """Add a parameter under an attribute name without dots.
 
         ``param`` is a `Parameter` or None; None is left out of ``parameters()`` and
-        ``state_dict``. TypeError, KeyError or ValueError (for the result of an operation) otherwise.
+        ``state_dict``. TypeError, KeyError or ValueError (for the result of an operation)
+        otherwise.
         """
         if "_parameters" not in self.__dict__:
             raise AttributeError("cannot assign parameter before Module.__init__() call")
@@ -868,9 +869,7 @@ class Module:
                 except Exception as e:
                     if grad is not None:
                         param.grad = grad
-                    raise RuntimeError(
-                        f"_apply(): Couldn't swap {self._get_name()}.{name}"
-                    ) from e
+                    raise RuntimeError(f"_apply(): Couldn't swap {self._get_name()}.{name}") from e
                 out = param
             elif in_place:
                 param.data = new
@@ -1026,7 +1025,8 @@ class Module:
                 "Calling .zero_grad() from a module created with nn.DataParallel() has no effect. "
                 "The parameters are copied (in a differentiable manner) from the original module. "
                 "This means they are not leaf nodes in autograd and so don't accumulate gradients. "
-                "If you need gradients in your forward method, consider using autograd.grad instead.",
+                "If you need gradients in your forward method, "
+                "consider using autograd.grad instead.",
                 stacklevel=2,
             )
         for p in self.parameters():
@@ -1138,8 +1138,8 @@ class Module:
 
         A result other than None replaces the output. With ``with_kwargs`` the hook is called as
         ``hook(module, args, kwargs, output)``; with ``always_call`` it also runs (once, with output
-        None if there is none yet) when forward or a hook raised; with ``prepend`` it comes before the
-        module's other hooks.
+        None if there is none yet) when forward or a hook raised; with ``prepend`` it comes before
+        the module's other hooks.
         """
         flags = [self._forward_hooks_with_kwargs] if with_kwargs else []
         if always_call:
@@ -1177,7 +1177,7 @@ class Module:
     # ---------------------------------------------------------------------- state dicts
 
     def get_extra_state(self):
-        """Whatever else the ``state_dict`` shall keep; to be given together with `set_extra_state`."""
+        """Whatever else the ``state_dict`` shall keep; goes together with `set_extra_state`."""
         raise RuntimeError(
             "Reached a code path in Module.get_extra_state() that should never be called."
         )
@@ -1189,7 +1189,7 @@ class Module:
         )
 
     def _register_state_dict_hook(self, hook):
-        """Like `register_state_dict_post_hook`, but a result of the hook replaces the dictionary."""
+        """`register_state_dict_post_hook`, but a result of the hook replaces the dictionary."""
         if getattr(hook, "_from_public_api", False):
             raise RuntimeError(
                 "Cannot register the same function as the state dict post hook that was "
@@ -1211,7 +1211,7 @@ class Module:
         return _add_hook(self._state_dict_pre_hooks, hook)
 
     def _save_to_state_dict(self, destination, prefix, keep_vars) -> None:
-        """Put this module's own parameters, persistent buffers and extra state in ``destination``."""
+        """Put this module's own parameters, buffers and extra state in ``destination``."""
         for name, param in self._parameters.items():
             if param is not None:
                 destination[prefix + name] = param if keep_vars else param.detach()
@@ -1283,8 +1283,8 @@ class Module:
     def register_load_state_dict_post_hook(self, hook):
         """Have ``hook(module, incompatible_keys)`` called once this module's state is loaded.
 
-        It may change the two lists of ``incompatible_keys`` in place, even to silence a strict load,
-        and must return None.
+        It may change the two lists of ``incompatible_keys`` in place, even to silence a strict
+        load, and must return None.
         """
         return _add_hook(self._load_state_dict_post_hooks, hook)
 
@@ -1300,8 +1300,8 @@ class Module:
     ) -> None:
         """Take this module's own members (not those of children) from ``state_dict``.
 
-        Subclasses extend it to convert older states: ``local_metadata.get("version")`` is the version
-        the state was saved with. Problems go to the three lists; nothing is raised.
+        Subclasses extend it to convert older states: ``local_metadata.get("version")`` is the
+        version the state was saved with. Problems go to the three lists; nothing is raised.
         """
         for hook in self._load_state_dict_pre_hooks.values():
             hook(

@@ -1,9 +1,9 @@
 """Pooling layers.
 
-``kernel_size``, ``stride`` (default: the kernel size), ``padding`` and ``dilation`` are an int or one
-per spatial dimension. The input is (N, C, ...) or (C, ...), with 1, 2 or 3 spatial dimensions as the
-name says. A length L becomes ``floor((L + 2 * padding - dilation * (kernel_size - 1) - 1) / stride) +
-1``; ``ceil_mode`` rounds up instead, but no window starts in the right padding.
+``kernel_size``, ``stride`` (default: the kernel size), ``padding`` and ``dilation`` are an int or
+one per spatial dimension. The input is (N, C, ...) or (C, ...), with 1, 2 or 3 spatial dimensions
+as the name says. A length L becomes ``floor((L + 2 * padding - dilation * (kernel_size - 1) - 1) /
+stride) + 1``; ``ceil_mode`` rounds up instead, but no window starts in the right padding.
 """
 
 from .. import functional as F
@@ -349,9 +349,7 @@ class FractionalMaxPool2d(Module):
     ) -> None:
         super().__init__()
         self.return_indices = return_indices
-        _configure_fractional(
-            self, _pair, kernel_size, output_size, output_ratio, _random_samples
-        )
+        _configure_fractional(self, _pair, kernel_size, output_size, output_ratio, _random_samples)
 
     def forward(self, input: Tensor):
         return F.fractional_max_pool2d(
@@ -402,9 +400,7 @@ class _LPPoolNd(Module):
     norm_type: float
     ceil_mode: bool
 
-    def __init__(
-        self, norm_type: float, kernel_size, stride=None, ceil_mode: bool = False
-    ) -> None:
+    def __init__(self, norm_type: float, kernel_size, stride=None, ceil_mode: bool = False) -> None:
         super().__init__()
         self.norm_type = norm_type
         self.kernel_size = kernel_size

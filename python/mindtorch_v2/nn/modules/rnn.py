@@ -2,8 +2,9 @@
 
 Shapes: T steps, N samples (left out where there is no batch), ``input_size`` I, ``hidden_size`` H,
 D = 2 if ``bidirectional`` else 1, L = ``num_layers``. Parameters of layer k are ``weight_ih_lk``,
-``weight_hh_lk``, ``bias_ih_lk`` and ``bias_hh_lk``, with ``_reverse`` appended for the other direction;
-those of the gates of one kind lie below each other. All are uniform in +-1/sqrt(H) at first.
+``weight_hh_lk``, ``bias_ih_lk`` and ``bias_hh_lk``, with ``_reverse`` appended for the other
+direction; those of the gates of one kind lie below each other. All are uniform in +-1/sqrt(H) at
+first.
 """
 
 import math
@@ -113,9 +114,9 @@ class RNNBase(Module):
                     shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
                 if proj_size > 0:
                     shapes["weight_hr"] = (proj_size, hidden_size)
+                for name, shape in shapes.items():
+                    setattr(self, name + suffix, Parameter(torch.empty(shape, **place)))
                 names = [name + suffix for name in shapes]
-                for name, shape in zip(names, shapes.values()):
-                    setattr(self, name, Parameter(torch.empty(shape, **place)))
                 self._flat_weights_names += names
                 self._all_weights.append(names)
         self._init_flat_weights()
@@ -124,9 +125,7 @@ class RNNBase(Module):
     def _init_flat_weights(self) -> None:
         """Gather the parameters in the order in which the operators take them."""
         self._flat_weights = [getattr(self, n, None) for n in self._flat_weights_names]
-        self._flat_weight_refs = [
-            None if w is None else weakref.ref(w) for w in self._flat_weights
-        ]
+        self._flat_weight_refs = [None if w is None else weakref.ref(w) for w in self._flat_weights]
         self.flatten_parameters()
 
     def __setattr__(self, attr, value):
@@ -179,9 +178,7 @@ class RNNBase(Module):
         self, input: Tensor, batch_sizes: Tensor | None
     ) -> tuple[int, int, int]:
         """Shape of the hidden state for this input."""
-        return RNNBase._hidden_shape(
-            self, input, batch_sizes, self.proj_size or self.hidden_size
-        )
+        return RNNBase._hidden_shape(self, input, batch_sizes, self.proj_size or self.hidden_size)
 
     def check_hidden_size(
         self,
@@ -195,7 +192,7 @@ class RNNBase(Module):
 
     def _weights_have_changed(self):
         """Whether a parameter has been replaced since they were gathered."""
-        for ref, name in zip(self._flat_weight_refs, self._flat_weights_names):
+        for ref, name in zip(self._flat_weight_refs, self._flat_weights_names, strict=False):
             weight = getattr(self, name, None)
             if weight is not None and ref is not None and ref() is not weight:
                 return True
@@ -249,9 +246,7 @@ class RNNBase(Module):
             )
         self._flat_weights_names = [n for names in self._all_weights for n in names]
         self._flat_weights = [getattr(self, n, None) for n in self._flat_weights_names]
-        self._flat_weight_refs = [
-            None if w is None else weakref.ref(w) for w in self._flat_weights
-        ]
+        self._flat_weight_refs = [None if w is None else weakref.ref(w) for w in self._flat_weights]
 
     @property
     def all_weights(self) -> list:
@@ -402,9 +397,7 @@ class RNN(RNNBase):
 
     def __init__(self, *args, **kwargs):
         if "proj_size" in kwargs:
-            raise ValueError(
-                "proj_size argument is only supported for LSTM, not RNN or GRU"
-            )
+            raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
         if len(args) > 3:
             self.nonlinearity = args[3]
             args = args[:3] + args[4:]
@@ -475,8 +468,8 @@ class GRU(RNNBase):
     __doc__ = (
         """Gated recurrent unit. Cho et al., 2014.
 
-    With gates r, z and candidate n, in that order: ``n = tanh(W_in x + b_in + r * (W_hn h + b_hn))``,
-    ``h' = (1 - z) * n + z * h``.
+    With gates r, z and candidate n, in that order: ``n = tanh(W_in x + b_in + r * (W_hn h +
+    b_hn))``, ``h' = (1 - z) * n + z * h``.
 
     ``forward(input, hx=None)``: input (T, N, I) or a `PackedSequence`, hx (D * L, N, H), zeros by
     default; returns the outputs (T, N, D * H) and the last state (D * L, N, H)."""
@@ -485,9 +478,7 @@ class GRU(RNNBase):
 
     def __init__(self, *args, **kwargs):
         if "proj_size" in kwargs:
-            raise ValueError(
-                "proj_size argument is only supported for LSTM, not RNN or GRU"
-            )
+            raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
         super().__init__("GRU", *args, **kwargs)
 
     def forward(self, input, hx=None):

@@ -1,9 +1,9 @@
 """Transformers. Vaswani et al., 2017.
 
-Shapes: S sources, T targets, N samples (left out where there is no batch), E = ``d_model`` features.
-Sequences are (S, N, E), or (N, S, E) with ``batch_first``. Attention masks are (S, S), (T, T) or
-(T, S), or one per sample and head in a further first dimension; padding masks are (N, S) or (N, T). A
-mask has True, or -inf, at what does not count.
+Shapes: S sources, T targets, N samples (left out where there is no batch), E = ``d_model``
+features. Sequences are (S, N, E), or (N, S, E) with ``batch_first``. Attention masks are (S, S),
+(T, T) or (T, S), or one per sample and head in a further first dimension; padding masks are (N, S)
+or (N, T). A mask has True, or -inf, at what does not count.
 """
 
 import copy
@@ -240,8 +240,8 @@ class TransformerDecoderLayer(Module):
     ) -> Tensor:
         """The decoded ``tgt``, of the same shape, given the encoder's result ``memory``.
 
-        ``tgt_is_causal`` and ``memory_is_causal`` are hints that the masks, to be given as well, are
-        the causal ones.
+        ``tgt_is_causal`` and ``memory_is_causal`` are hints that the masks, to be given as well,
+        are the causal ones.
         """
         x = tgt
         own = (tgt_mask, tgt_key_padding_mask, tgt_is_causal)
@@ -287,9 +287,9 @@ class TransformerEncoder(Module):
     """``num_layers`` copies of ``encoder_layer``, one after the other, and a last ``norm``.
 
     Args:
-        enable_nested_tensor: let padding at the end of sequences come out as zeros (before ``norm``)
-            in evaluation mode without gradients, where PyTorch leaves it out of the computation. A
-            warning tells why the layer does not allow that.
+        enable_nested_tensor: let padding at the end of sequences come out as zeros (before
+            ``norm``) in evaluation mode without gradients, where PyTorch leaves it out of the
+            computation. A warning tells why the layer does not allow that.
         mask_check: find out whether the padding is at the end; it is taken to be if not.
     """
 
@@ -336,9 +336,7 @@ class TransformerEncoder(Module):
         is_causal = _detect_is_causal_mask(mask, is_causal, _get_seq_len(src, batch_first))
         output = src
         for layer in self.layers:
-            output = layer(
-                output, src_mask=mask, is_causal=is_causal, src_key_padding_mask=padding
-            )
+            output = layer(output, src_mask=mask, is_causal=is_causal, src_key_padding_mask=padding)
         if (
             self.use_nested_tensor
             and padding is not None
@@ -433,7 +431,8 @@ class Transformer(Module):
     __doc__ = (
         """Encoder and decoder.
 
-    ``num_encoder_layers`` and ``num_decoder_layers`` are the numbers of layers; ``custom_encoder`` and
+    ``num_encoder_layers`` and ``num_decoder_layers`` are the numbers of layers; ``custom_encoder``
+    and
     ``custom_decoder`` take the place of the two stacks. Weights start from `xavier_uniform_`."""
         + _LAYER_ARGUMENTS
     )

@@ -34,7 +34,9 @@ def _list_with_default(out_size, defaults):
         return out_size
     if len(defaults) <= len(out_size):
         raise ValueError(f"Input dimension should be at least {len(out_size) + 1}")
-    return [d if v is None else v for v, d in zip(out_size, defaults[-len(out_size) :])]
+    return [
+        d if v is None else v for v, d in zip(out_size, defaults[-len(out_size) :], strict=True)
+    ]
 
 
 def consume_prefix_in_state_dict_if_present(state_dict, prefix) -> None:

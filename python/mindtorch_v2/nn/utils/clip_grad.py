@@ -85,9 +85,7 @@ def _clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None) -> No
                     grad.mul_(here)
 
 
-def clip_grad_norm_(
-    parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None
-):
+def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None):
     """Scale the gradients down, in place, so that their norm together is at most ``max_norm``.
 
     Args:
@@ -105,9 +103,7 @@ def clip_grad_norm_(
     return total
 
 
-def clip_grad_norm(
-    parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None
-):
+def clip_grad_norm(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None):
     """The former name of `clip_grad_norm_`; deprecated."""
     warnings.warn(
         "`torch.nn.utils.clip_grad_norm` is now deprecated "

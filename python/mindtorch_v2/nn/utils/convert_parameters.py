@@ -24,7 +24,7 @@ def parameters_to_vector(parameters):
 
 
 def vector_to_parameters(vec, parameters) -> None:
-    """Let the parameters be views of consecutive parts of ``vec``, as `parameters_to_vector` has them.
+    """Let the parameters be views of the parts of ``vec``, as `parameters_to_vector` has them.
 
     TypeError if ``vec`` is no tensor, RuntimeError if it is too short.
     """

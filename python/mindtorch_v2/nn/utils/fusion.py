@@ -22,8 +22,8 @@ def _require(condition, text):
 def fuse_conv_bn_eval(conv, bn, transpose=False):
     """A copy of the convolution ``conv`` that computes ``bn(conv(x))``.
 
-    ``transpose`` says that it is a transposed one. AssertionError unless both are in evaluation mode
-    and ``bn`` has running statistics.
+    ``transpose`` says that it is a transposed one. AssertionError unless both are in evaluation
+    mode and ``bn`` has running statistics.
     """
     _require(not (conv.training or bn.training), "Fusion only for eval!")
     _require(
@@ -47,9 +47,9 @@ def fuse_conv_bn_eval(conv, bn, transpose=False):
 def fuse_conv_bn_weights(conv_w, conv_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b, transpose=False):
     """Weight and bias of a convolution with the normalisation taken in, as parameters.
 
-    ``conv_w``, ``conv_b`` are those of the convolution; ``bn_rm``, ``bn_rv``, ``bn_eps``, ``bn_w``, ``bn_b``
-    running mean and variance, epsilon, weight and bias of the normalisation. All but ``conv_w`` may be
-    None where the layers have none.
+    ``conv_w``, ``conv_b`` are those of the convolution; ``bn_rm``, ``bn_rv``, ``bn_eps``, ``bn_w``,
+    ``bn_b`` running mean and variance, epsilon, weight and bias of the normalisation. All but
+    ``conv_w`` may be None where the layers have none.
     """
     if conv_b is None:
         conv_b = torch.zeros_like(bn_rm)
@@ -69,8 +69,8 @@ def fuse_conv_bn_weights(conv_w, conv_b, bn_rm, bn_rv, bn_eps, bn_w, bn_b, trans
 def fuse_linear_bn_eval(linear, bn):
     """A copy of the linear layer ``linear`` that computes ``bn(linear(x))``.
 
-    AssertionError unless both are in evaluation mode, ``bn`` has running statistics, and its number of
-    features is that of the output, or 1.
+    AssertionError unless both are in evaluation mode, ``bn`` has running statistics, and its number
+    of features is that of the output, or 1.
     """
     _require(not (linear.training or bn.training), "Fusion only for eval!")
     _require(

@@ -38,23 +38,19 @@ class _OrthMaps(Enum):
 class _Orthogonal(Module):
     """Matrices with orthonormal columns (or rows) from arbitrary ones of the same shape.
 
-    Exponential and Cayley map: the strict lower triangle is made skew-symmetric and mapped to a rotation
-    Q, and the result is the first columns of ``base @ Q``, with the buffer ``base`` chosen so that a given
-    value is reached at zero (Lezcano-Casado, 2019: a trivialisation at that point). Householder: the lower
-    triangle holds reflectors, whose product is the result.
+    Exponential and Cayley map: the strict lower triangle is made skew-symmetric and mapped to a
+    rotation Q, and the result is the first columns of ``base @ Q``, with the buffer ``base`` chosen
+    so that a given value is reached at zero (Lezcano-Casado, 2019: a trivialisation at that point).
+    Householder: the lower triangle holds reflectors, whose product is the result.
     """
 
     base: Tensor
 
-    def __init__(
-        self, weight, orthogonal_map: _OrthMaps, *, use_trivialization=True
-    ) -> None:
+    def __init__(self, weight, orthogonal_map: _OrthMaps, *, use_trivialization=True) -> None:
         super().__init__()
         # reflectors of complex matrices would lose the phases of the diagonal
         if weight.is_complex() and orthogonal_map == _OrthMaps.householder:
-            raise ValueError(
-                "The householder parametrization does not support complex tensors."
-            )
+            raise ValueError("The householder parametrization does not support complex tensors.")
         self.shape = weight.shape
         self.orthogonal_map = orthogonal_map
         if use_trivialization:
@@ -124,9 +120,7 @@ class _Orthogonal(Module):
             Q = Q.clone() if _is_orthogonal(Q) else _make_orthogonal(Q)
         else:
             # the missing columns at random, then all made orthogonal
-            rest = torch.randn(
-                *(Q.size()[:-2] + (n, n - k)), dtype=Q.dtype, device=Q.device
-            )
+            rest = torch.randn(*(Q.size()[:-2] + (n, n - k)), dtype=Q.dtype, device=Q.device)
             Q = _make_orthogonal(torch.cat([Q, rest], dim=-1))
         self.base = Q
         # Here all maps give the identity: exponential and Cayley do not read the diagonal, and for
@@ -146,22 +140,21 @@ def orthogonal(
     """Keep a parameter's matrices orthogonal (unitary if complex); returns the module.
 
     Args:
-        name: of the parameter, (..., n, k); with n < k the rows are made orthonormal, else the columns.
+        name: of the parameter, (..., n, k); with n < k the rows are made orthonormal, else the
+            columns.
         orthogonal_map: "matrix_exp", "cayley" or "householder"; by default the first for square or
             complex matrices and the last for all others.
-        use_trivialization: allow assigning any orthogonal value, at the cost of one more n x n matrix.
+        use_trivialization: allow assigning any orthogonal value, at the cost of one more n x n
+            matrix.
 
     ValueError for a parameter of less than two dimensions or an unknown map.
     """
     weight = getattr(module, name, None)
     if not isinstance(weight, Tensor):
-        raise ValueError(
-            f"Module '{module}' has no parameter or buffer with name '{name}'"
-        )
+        raise ValueError(f"Module '{module}' has no parameter or buffer with name '{name}'")
     if weight.ndim < 2:
         raise ValueError(
-            "Expected a matrix or batch of matrices. "
-            f"Got a tensor of {weight.ndim} dimensions."
+            f"Expected a matrix or batch of matrices. Got a tensor of {weight.ndim} dimensions."
         )
     if orthogonal_map is None:
         square = weight.size(-2) == weight.size(-1)
@@ -192,10 +185,11 @@ class _WeightNorm(Module):
 
 
 def weight_norm(module: Module, name: str = "weight", dim: int = 0):
-    """Split a parameter into lengths ``original0`` and directions ``original1``; returns the module.
+    """Split a parameter into lengths ``original0`` and directions ``original1``.
 
-    ``dim`` is the dimension that keeps a length per slice; None for one length in all. States of the
-    older `nn.utils.weight_norm` (``name_g``, ``name_v``) can be loaded. Salimans & Kingma, 2016.
+    ``dim`` is the dimension that keeps a length per slice; None for one length in all. States of
+    the older `nn.utils.weight_norm` (``name_g``, ``name_v``) can be loaded. Returns the module.
+    Salimans & Kingma, 2016.
     """
     parametrize.register_parametrization(module, name, _WeightNorm(dim), unsafe=True)
 
@@ -262,9 +256,7 @@ class _SpectralNorm(Module):
         for _ in range(n_power_iterations):
             # in place, so that the buffers stay what they are for all who share them
             self._u = F.normalize(torch.mv(weight_mat, self._v), dim=0, eps=self.eps, out=self._u)
-            self._v = F.normalize(
-                torch.mv(weight_mat.H, self._u), dim=0, eps=self.eps, out=self._v
-            )
+            self._v = F.normalize(torch.mv(weight_mat.H, self._u), dim=0, eps=self.eps, out=self._v)
 
     def forward(self, weight: Tensor) -> Tensor:
         if weight.ndim == 1:
@@ -279,7 +271,7 @@ class _SpectralNorm(Module):
         return weight / sigma
 
     def right_inverse(self, value: Tensor) -> Tensor:
-        # any value with a largest singular value of one is a fixed point; others are taken as they are
+        # a value whose largest singular value is one comes out as it is; others are taken anyway
         return value
 
 
@@ -303,9 +295,7 @@ def spectral_norm(
     """
     weight = getattr(module, name, None)
     if not isinstance(weight, Tensor):
-        raise ValueError(
-            f"Module '{module}' has no parameter or buffer with name '{name}'"
-        )
+        raise ValueError(f"Module '{module}' has no parameter or buffer with name '{name}'")
     if dim is None:
         nn = torch.nn
         transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)

@@ -1,12 +1,12 @@
 """Parameters that are computed from others.
 
-A parametrised tensor of a module is a property that calls a `ParametrizationList`; the tensors that it
-is computed from are parameters of that list, below ``module.parametrizations``. The module's class is
-replaced by one of its own to hold the property.
+A parametrised tensor of a module is a property that calls a `ParametrizationList`; the tensors that
+it is computed from are parameters of that list, below ``module.parametrizations``. The module's
+class is replaced by one of its own to hold the property.
 """
 
 import copy
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import mindtorch_v2 as torch
 
@@ -100,11 +100,9 @@ class ParametrizationList(ModuleList):
             new = original
             for module in reversed(self):
                 if hasattr(module, "right_inverse"):
-                    try:
+                    # a module without inverse is taken to start from the value itself
+                    with suppress(NotImplementedError):
                         new = module.right_inverse(new)
-                    except NotImplementedError:
-                        pass
-                # a module without inverse is taken to start from the value itself
         if not isinstance(new, Tensor) and not _is_sequence(new):
             raise ValueError(
                 "'right_inverse' must return a Tensor or a Sequence of tensors (list, tuple...). "
@@ -153,8 +151,7 @@ class ParametrizationList(ModuleList):
             for module in reversed(self):
                 if not hasattr(module, "right_inverse"):
                     raise RuntimeError(
-                        f"parametrization {type(module).__name__} does not implement "
-                        "right_inverse."
+                        f"parametrization {type(module).__name__} does not implement right_inverse."
                     )
                 value = module.right_inverse(value)
             if self.is_tensor:
@@ -255,8 +252,8 @@ def register_parametrization(module, tensor_name, parametrization, *, unsafe=Fal
 
     Args:
         tensor_name: of the parameter or buffer.
-        parametrization: module that is called with the tensor. Its method ``right_inverse(value)``, if
-            there is one, gives the tensor or tensors to start from, at first and on assignment.
+        parametrization: module that is called with the tensor. Its method ``right_inverse(value)``,
+            if there is one, gives the tensor or tensors to start from, at first and on assignment.
         unsafe: let the result have another shape or dtype.
 
     Registering again puts one parametrization after the other.
@@ -333,8 +330,8 @@ def is_parametrized(module, tensor_name: str | None = None) -> bool:
 def remove_parametrizations(module, tensor_name: str, leave_parametrized: bool = True):
     """Make a parametrised tensor an ordinary one again; returns the module.
 
-    ``leave_parametrized`` keeps its present value; otherwise it gets that of the original, of which there
-    must be one. ValueError if the tensor is not parametrised or there are several originals.
+    ``leave_parametrized`` keeps its present value; otherwise it gets that of the original, of which
+    there must be one. ValueError if the tensor is not parametrised or there are several originals.
     """
     if not is_parametrized(module, tensor_name):
         raise ValueError(f"Module {module} does not have a parametrization on {tensor_name}")

@@ -1,7 +1,7 @@
 """Setting parts of parameters to zero, and keeping them there.
 
-A pruned parameter ``name`` is a plain attribute that a forward pre-hook computes as ``name_orig``, the
-parameter, times ``name_mask``, a buffer of ones and zeros. Pruning again narrows the mask.
+A pruned parameter ``name`` is a plain attribute that a forward pre-hook computes as ``name_orig``,
+the parameter, times ``name_mask``, a buffer of ones and zeros. Pruning again narrows the mask.
 """
 
 from abc import ABC, abstractmethod
@@ -13,9 +13,9 @@ import mindtorch_v2 as torch
 class BasePruningMethod(ABC):
     """A rule that chooses what to prune.
 
-    A subclass defines ``compute_mask`` and the class attribute ``PRUNING_TYPE``: "unstructured" (single
-    elements), "structured" (slices along ``self.dim``) or "global", which says what the amount of a
-    further pruning is taken of.
+    A subclass defines ``compute_mask`` and the class attribute ``PRUNING_TYPE``: "unstructured"
+    (single elements), "structured" (slices along ``self.dim``) or "global", which says what the
+    amount of a further pruning is taken of.
     """
 
     _tensor_name: str
@@ -39,10 +39,10 @@ class BasePruningMethod(ABC):
 
     @classmethod
     def apply(cls, module, name, *args, importance_scores=None, **kwargs):
-        """Prune the parameter ``name`` of ``module`` by this rule, with the arguments of its constructor.
+        """Prune the parameter ``name`` of ``module``, with the arguments of the constructor.
 
-        ``importance_scores``, of the parameter's shape, are gone by instead of its values. Returns the
-        method, or the container of all methods if the parameter is pruned already.
+        ``importance_scores``, of the parameter's shape, are gone by instead of its values. Returns
+        the method, or the container of all methods if the parameter is pruned already.
         """
         method = cls(*args, **kwargs)
         method._tensor_name = name
@@ -69,8 +69,10 @@ class BasePruningMethod(ABC):
             del module._parameters[name]
             default_mask = torch.ones_like(orig)
         else:
-            default_mask = getattr(module, name + "_mask").detach().clone(
-                memory_format=torch.contiguous_format
+            default_mask = (
+                getattr(module, name + "_mask")
+                .detach()
+                .clone(memory_format=torch.contiguous_format)
             )
         try:
             mask = method.compute_mask(importance_scores, default_mask=default_mask)
@@ -177,9 +179,7 @@ class PruningContainer(BasePruningMethod):
             ndim = t.dim()
             dim = method.dim + ndim if method.dim < 0 else method.dim
             if dim >= ndim:
-                raise IndexError(
-                    f"Index is out of bounds for tensor with dimensions {ndim}"
-                )
+                raise IndexError(f"Index is out of bounds for tensor with dimensions {ndim}")
             # only slices of which something is left
             alive = mask.sum(dim=[d for d in range(ndim) if d != dim]) != 0
             slices = [slice(None)] * ndim
@@ -375,7 +375,7 @@ def random_structured(module, name, amount, dim):
 
 
 def ln_structured(module, name, amount, n, dim, importance_scores=None):
-    """Prune the ``amount`` slices along ``dim`` of least ``n``-norm (of scores); returns the module."""
+    """Prune the ``amount`` slices along ``dim`` of least ``n``-norm; returns the module."""
     LnStructured.apply(module, name, amount, n, dim, importance_scores=importance_scores)
     return module
 
@@ -397,9 +397,7 @@ def global_unstructured(parameters, pruning_method, importance_scores=None, **kw
         raise TypeError("global_unstructured(): importance_scores must be of type dict")
     values = [scores.get((m, n), getattr(m, n)) for m, n in parameters]
     relevant = torch.nn.utils.parameters_to_vector(values)
-    masks = [
-        getattr(m, n + "_mask", torch.ones_like(getattr(m, n))) for m, n in parameters
-    ]
+    masks = [getattr(m, n + "_mask", torch.ones_like(getattr(m, n))) for m, n in parameters]
     default_mask = torch.nn.utils.parameters_to_vector(masks)
     container = PruningContainer()
     container._tensor_name = "temp"
@@ -458,7 +456,8 @@ def _validate_pruning_amount_init(amount) -> None:
         not isinstance(amount, Integral) and not 0.0 <= float(amount) <= 1.0
     ):
         raise ValueError(
-            f"amount={amount} should either be a float in the range [0, 1] or a non-negative integer"
+            f"amount={amount} should either be a float in the range [0, 1] "
+            "or a non-negative integer"
         )
 
 
@@ -466,7 +465,8 @@ def _validate_pruning_amount(amount, tensor_size) -> None:
     """ValueError if an int ``amount`` is more than there is."""
     if isinstance(amount, Integral) and amount > tensor_size:
         raise ValueError(
-            f"amount={amount} should be smaller than the number of parameters to prune={tensor_size}"
+            f"amount={amount} should be smaller than "
+            f"the number of parameters to prune={tensor_size}"
         )
 
 

@@ -1,8 +1,8 @@
 """Batches of sequences of different lengths, padded or packed.
 
 A packed batch holds the elements of all sequences step by step: first those of step 0 of every
-sequence, the longest sequence first, then those of step 1 of the sequences that have one, and so on.
-T is the length of the longest sequence, B the number of sequences, * any further dimensions.
+sequence, the longest sequence first, then those of step 1 of the sequences that have one, and so
+on. T is the length of the longest sequence, B the number of sequences, * any further dimensions.
 """
 
 from collections import namedtuple
@@ -43,7 +43,8 @@ class PackedSequence(PackedSequence_):
 
     Attributes:
         data (Tensor): (sum of lengths, *), the elements step by step.
-        batch_sizes (Tensor): (T,) int64 on the CPU, number of sequences with an element at each step.
+        batch_sizes (Tensor): (T,) int64 on the CPU, number of sequences with an element at each
+            step.
         sorted_indices (Tensor or None): (B,), the order the sequences were brought into.
         unsorted_indices (Tensor or None): (B,), the way back.
     """
@@ -134,9 +135,7 @@ class PackedSequence(PackedSequence_):
         return self.data.is_pinned()
 
 
-def _packed_sequence_init_args(
-    data, batch_sizes=None, sorted_indices=None, unsorted_indices=None
-):
+def _packed_sequence_init_args(data, batch_sizes=None, sorted_indices=None, unsorted_indices=None):
     if unsorted_indices is None:
         unsorted_indices = invert_permutation(sorted_indices)
     if batch_sizes is not None:
@@ -236,7 +235,7 @@ def pad_sequence(sequences, batch_first=False, padding_value=0.0, padding_side="
 
 
 def unpad_sequence(padded_sequences, lengths, batch_first=False):
-    """Undo `pad_sequence` (with right padding): list of the first ``lengths[i]`` elements of each."""
+    """Undo `pad_sequence` (padding at the right): list of sequences of the given lengths."""
     if not batch_first:
         padded_sequences = padded_sequences.transpose(0, 1)
     steps = torch.arange(padded_sequences.shape[1], device=lengths.device)
@@ -246,9 +245,7 @@ def unpad_sequence(padded_sequences, lengths, batch_first=False):
 def pack_sequence(sequences, enforce_sorted=True):
     """Pack a list of sequences (L, *); ``enforce_sorted`` as for `pack_padded_sequence`."""
     lengths = torch.as_tensor([v.size(0) for v in sequences])
-    return pack_padded_sequence(
-        pad_sequence(sequences), lengths, enforce_sorted=enforce_sorted
-    )
+    return pack_padded_sequence(pad_sequence(sequences), lengths, enforce_sorted=enforce_sorted)
 
 
 def unpack_sequence(packed_sequences):

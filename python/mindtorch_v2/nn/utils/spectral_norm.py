@@ -80,9 +80,7 @@ class SpectralNorm:
         module.register_parameter(self.name, Parameter(weight.detach()))
 
     def __call__(self, module, inputs) -> None:
-        setattr(
-            module, self.name, self.compute_weight(module, do_power_iteration=module.training)
-        )
+        setattr(module, self.name, self.compute_weight(module, do_power_iteration=module.training))
 
     def _solve_v_and_rescale(self, matrix, u, target_sigma):
         # for states without v: the least-squares v of u = W v, scaled to the singular value
@@ -104,9 +102,7 @@ class SpectralNorm:
         fn = SpectralNorm(name, n_power_iterations, dim, eps)
         weight = module._parameters[name]
         if weight is None:
-            raise ValueError(
-                f"`SpectralNorm` cannot be applied as parameter `{name}` is None"
-            )
+            raise ValueError(f"`SpectralNorm` cannot be applied as parameter `{name}` is None")
         if isinstance(weight, UninitializedParameter):
             raise ValueError(
                 "The module passed to `SpectralNorm` can't have uninitialized parameters. "
@@ -149,10 +145,10 @@ class SpectralNormLoadStateDictPreHook:
         if version is not None and version >= 1:
             return
         key = prefix + fn.name
-        if version is None and all(key + s in state_dict for s in ("_orig", "_u", "_v")):
-            if key not in state_dict:
-                # complete, but saved without metadata
-                return
+        whole = all(key + s in state_dict for s in ("_orig", "_u", "_v"))
+        if version is None and whole and key not in state_dict:
+            # only the metadata are missing
+            return
         missing = False
         for suffix in ("_orig", "", "_u"):
             if key + suffix not in state_dict:
@@ -219,7 +215,7 @@ def spectral_norm(
 
 
 def remove_spectral_norm(module, name: str = "weight"):
-    """Undo `spectral_norm`, keeping the normalised weight; ValueError if there is nothing to undo."""
+    """Undo `spectral_norm`, keeping the normalised weight; ValueError if there is none."""
     key = _find(module, name)
     if key is None:
         raise ValueError(f"spectral_norm of '{name}' not found in {module}")

@@ -101,9 +101,7 @@ def _reparametrize_module(
         if stack_weights:
             names.reverse()
         last = {name: _swap_tensor(module, name, old[name]) for name in names}
-        parameters_and_buffers.update(
-            {k: last[k] for k in parameters_and_buffers if k in last}
-        )
+        parameters_and_buffers.update({k: last[k] for k in parameters_and_buffers if k in last})
 
 
 def functional_call(

@@ -11,7 +11,7 @@ __all__ = ["WeightNorm", "weight_norm", "remove_weight_norm"]
 
 
 class WeightNorm:
-    """The forward pre-hook that computes ``name`` from ``name_g`` (length) and ``name_v`` (direction).
+    """The forward pre-hook that computes ``name`` from length ``name_g`` and direction ``name_v``.
 
     ``dim`` is the dimension that keeps a length of its own per slice; -1 for one length in all.
     """
@@ -75,8 +75,8 @@ def _find(module, name):
 def weight_norm(module, name: str = "weight", dim: int = 0):
     """Split a parameter into length ``name_g`` and direction ``name_v``, and return the module.
 
-    The product is computed before every forward. ``dim`` keeps a length per slice; None for one length
-    in all. RuntimeError if the parameter is split already. Deprecated in favour of
+    The product is computed before every forward. ``dim`` keeps a length per slice; None for one
+    length in all. RuntimeError if the parameter is split already. Deprecated in favour of
     ``parametrizations.weight_norm``.
     """
     import warnings
