@@ -3,14 +3,16 @@
  *
  * Everything is exact modulo 2^bits(T), so the sum over k may be cut anywhere and c may hold the
  * partial results. b is packed a panel of LANES columns at a time; a is read where it lies. */
-#define LANES ((int)(2 * MT_VECTOR_BYTES / sizeof(ACC)))
+#define HALF ((int)(MT_VECTOR_BYTES / sizeof(ACC)))
+#define LANES (2 * HALF)
 #define DEPTH 256
 #define VEC MT_K_JOIN(NAME, vec)
 #define PACK MT_K_JOIN(NAME, pack)
+#define RESCALE MT_K_JOIN(NAME, rescale)
 #define STORE MT_K_JOIN(NAME, store)
 #define ROWS MT_K_JOIN(NAME, rows)
 
-typedef ACC VEC __attribute__((vector_size(2 * MT_VECTOR_BYTES), aligned(MT_VECTOR_BYTES)));
+typedef ACC VEC __attribute__((vector_size(MT_VECTOR_BYTES), may_alias));
 
 static void
 PACK(ACC *MT_RESTRICT panel, const T *MT_RESTRICT b, int64_t row, int64_t col, int64_t depth,
@@ -30,12 +32,26 @@ PACK(ACC *MT_RESTRICT panel, const T *MT_RESTRICT b, int64_t row, int64_t col, i
 }
 
 static MT_NOINLINE void
-STORE(T *MT_RESTRICT c, const VEC *MT_RESTRICT vector, int64_t width, ACC alpha)
+STORE(T *MT_RESTRICT c, const VEC *MT_RESTRICT vectors, int64_t width, ACC alpha)
 {
     ACC sums[LANES];
-    memcpy(sums, vector, sizeof sums);
+    memcpy(sums, vectors, sizeof sums);
     for (int64_t j = 0; j < width; j++)
         c[j] = COMBINE(c[j], alpha, sums[j]);
+}
+
+static MT_NOINLINE void
+RESCALE(const mt_gemm_tile *t)
+{
+    uint64_t beta = (uint64_t)t->beta.integer;
+    for (int64_t i = 0; i < t->m; i++) {
+        T *row = (T *)t->c + i * t->ldc;
+        if (beta == 0)
+            memset(row, 0, (size_t)t->n * sizeof(T));
+        else if (beta != 1)
+            for (int64_t j = 0; j < t->n; j++)
+                row[j] = SCALE(row[j], beta);
+    }
 }
 
 /* `count` <= 4 rows of c against one panel. */
@@ -43,15 +59,17 @@ MT_INLINE void
 ROWS(const int count, const ACC *MT_RESTRICT panel, const T *a, int64_t a_row, int64_t a_col,
      int64_t depth, ACC alpha, T *c, int64_t ldc, int64_t width)
 {
-    VEC acc[4] = {0};
+    VEC acc[4][2] = {{{0}}};
     for (int64_t p = 0; p < depth; p++, a += a_col, panel += LANES) {
-        VEC b = *(const VEC *)panel;
+        VEC left = *(const VEC *)panel, right = *(const VEC *)(panel + HALF);
         for (int i = 0; i < count; i++) {
-            MADD(acc[i], (ACC)a[i * a_row], b);
+            VEC factor = (ACC)a[i * a_row] - (VEC){0};
+            MADD(acc[i][0], factor, left);
+            MADD(acc[i][1], factor, right);
         }
     }
     for (int i = 0; i < count; i++)
-        STORE(c + i * ldc, &acc[i], width, alpha);
+        STORE(c + i * ldc, acc[i], width, alpha);
 }
 
 static void
@@ -61,10 +79,7 @@ NAME(const mt_gemm_tile *t)
     const T *a = t->a, *b = t->b;
     T *c = t->c;
     ACC alpha = (ACC)(uint64_t)t->alpha.integer;
-    uint64_t beta = (uint64_t)t->beta.integer;
-    for (int64_t i = 0; i < t->m; i++)
-        for (int64_t j = 0; j < t->n; j++)
-            c[i * t->ldc + j] = beta == 0 ? 0 : SCALE(c[i * t->ldc + j], beta);
+    RESCALE(t);
     if (t->alpha.integer == 0)
         return;
     for (int64_t p = 0; p < t->k; p += DEPTH) {
@@ -92,10 +107,12 @@ NAME(const mt_gemm_tile *t)
     }
 }
 
+#undef HALF
 #undef LANES
 #undef DEPTH
 #undef VEC
 #undef PACK
+#undef RESCALE
 #undef STORE
 #undef ROWS
 #undef T
