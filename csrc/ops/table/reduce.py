@@ -50,7 +50,7 @@ composite("count_nonzero.dim_IntList(Tensor self, int[] dim) -> Tensor", out="di
 # ---- extremes ------------------------------------------------------------------------------------
 composite("_extreme_dims_backward(Tensor grad, Tensor self, Tensor result, int[]? dim, bool keepdim) -> Tensor", hidden=True, body="""
 mask = self == restore_dims(result, self.shape, dim, keepdim)
-restore_dims(grad, self.shape, dim, keepdim) * (mask / mask.sum(dim, True)).to(grad.dtype)
+restore_dims(grad, self.shape, dim, keepdim) * mask / mask.sum(dim, True)
 """, doc="Gradient of an extreme: equal elements share it.")
 for name in ("amax", "amin"):
     op(f"{name}(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor", flags=_PACKED,
