@@ -131,7 +131,7 @@ adaptive_plan(plan *r, const char *name, const mt_tensor *self, int dims, const 
 /* ---- maximum ------------------------------------------------------------------------------ */
 
 static int
-max_meta(mt_call *call, mt_tensor *self, const plan *r)
+pool_max_meta(mt_call *call, mt_tensor *self, const plan *r)
 {
     if (mt_set_output(call, 0, r->ndim, r->sizes, NULL, (mt_dtype)self->dtype, self->device) < 0)
         return -1;
@@ -139,7 +139,7 @@ max_meta(mt_call *call, mt_tensor *self, const plan *r)
 }
 
 static int
-max_run(mt_call *call, mt_tensor *self, const plan *r, bool adaptive)
+pool_max_run(mt_call *call, mt_tensor *self, const plan *r, bool adaptive)
 {
     mt_tensor *out = mt_out(call, 0), *x = mt_contiguous_data(self, false);
     if (!x)
@@ -153,7 +153,7 @@ max_run(mt_call *call, mt_tensor *self, const plan *r, bool adaptive)
 }
 
 static int
-max_back(mt_call *call, mt_tensor *grad, mt_tensor *self, mt_tensor *indices, int dims)
+pool_max_back(mt_call *call, mt_tensor *grad, mt_tensor *self, mt_tensor *indices, int dims)
 {
     mt_tensor *out = mt_out(call, 0);
     plan r;
@@ -238,12 +238,12 @@ average(mt_call *call, mt_tensor *input, const plan *r, bool count, mt_value div
     int max_pool##N##d_with_indices_meta(mt_call *call, mt_tensor *self, MAX_ARGS)                 \
     {                                                                                              \
         MAX_PLAN(N);                                                                               \
-        return max_meta(call, self, &r);                                                           \
+        return pool_max_meta(call, self, &r);                                                           \
     }                                                                                              \
     int max_pool##N##d_with_indices_impl(mt_call *call, mt_tensor *self, MAX_ARGS)                 \
     {                                                                                              \
         MAX_PLAN(N);                                                                               \
-        return max_run(call, self, &r, false);                                                     \
+        return pool_max_run(call, self, &r, false);                                                     \
     }                                                                                              \
     int max_pool##N##d_with_indices_backward_meta(mt_call *call, mt_tensor *grad_output,           \
                                                   mt_tensor *self, MAX_ARGS, mt_tensor *indices)   \
@@ -257,7 +257,7 @@ average(mt_call *call, mt_tensor *input, const plan *r, bool count, mt_value div
                                                   mt_tensor *self, MAX_ARGS, mt_tensor *indices)   \
     {                                                                                              \
         MAX_PLAN(N);                                                                               \
-        return max_back(call, grad_output, self, indices, N);                                      \
+        return pool_max_back(call, grad_output, self, indices, N);                                      \
     }                                                                                              \
     int avg_pool##N##d_meta(mt_call *call, mt_tensor *self, AVG_ARGS)                              \
     {                                                                                              \
@@ -313,13 +313,13 @@ average(mt_call *call, mt_tensor *input, const plan *r, bool count, mt_value div
         plan r;                                                                                    \
         if (adaptive_plan(&r, "adaptive_max_pool" #N "d()", self, N, size, size_n) < 0)            \
             return -1;                                                                             \
-        return max_meta(call, self, &r);                                                           \
+        return pool_max_meta(call, self, &r);                                                           \
     }                                                                                              \
     int adaptive_max_pool##N##d_impl(mt_call *call, mt_tensor *self, LIST(size))                   \
     {                                                                                              \
         plan r;                                                                                    \
         adaptive_plan(&r, "adaptive_max_pool" #N "d()", self, N, size, size_n);                    \
-        return max_run(call, self, &r, true);                                                      \
+        return pool_max_run(call, self, &r, true);                                                      \
     }                                                                                              \
     int adaptive_max_pool##N##d_backward_meta(mt_call *call, mt_tensor *grad_output,               \
                                               mt_tensor *self, mt_tensor *indices)                 \
@@ -331,7 +331,7 @@ average(mt_call *call, mt_tensor *input, const plan *r, bool count, mt_value div
     int adaptive_max_pool##N##d_backward_impl(mt_call *call, mt_tensor *grad_output,               \
                                               mt_tensor *self, mt_tensor *indices)                 \
     {                                                                                              \
-        return max_back(call, grad_output, self, indices, N);                                      \
+        return pool_max_back(call, grad_output, self, indices, N);                                      \
     }
 POOLING(2)
 POOLING(3)

@@ -33,7 +33,7 @@ composite("nll_loss(Tensor self, Tensor target, Tensor? weight=None, int reducti
           body="nll_loss_forward(self, target, weight, reduction, ignore_index)[0]", doc="Negative log likelihood.")
 composite("nll_loss_nd(Tensor self, Tensor target, Tensor? weight=None, int reduction=Mean, int ignore_index=-100) -> Tensor", py=("nn",), cast="float32",
           doc="Negative log likelihood with spatial dimensions.")
-composite("_reduce_loss(Tensor loss, int reduction) -> Tensor", py=(), body="loss.sum() / loss.numel() if reduction == 1 else (loss.sum() if reduction == 2 else loss)", doc="Mean, sum or all.")
+composite("_reduce_loss(Tensor loss, int reduction) -> Tensor", py=(), body="loss.mean() if reduction == 1 else (loss.sum() if reduction == 2 else loss)", doc="Mean, sum or all.")
 composite("mse_loss(Tensor self, Tensor target, int reduction=Mean) -> Tensor", py=("nn",), cast="float32", body="_reduce_loss((self - target).square(), reduction)", doc="Mean squared error.")
 composite("l1_loss(Tensor self, Tensor target, int reduction=Mean) -> Tensor", py=("nn",), cast="float32", body="_reduce_loss((self - target).abs(), reduction)", doc="Mean absolute error.")
 composite("smooth_l1_loss(Tensor self, Tensor target, int reduction=Mean, float beta=1.0) -> Tensor", py=("nn",), cast="float32", body="""
