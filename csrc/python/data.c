@@ -721,7 +721,7 @@ mtpy_add_data(PyObject *module)
     if (PyModule_AddFunctions(module, functions) < 0 ||
         mtpy_add_methods(mtpy_tensor_base, methods) < 0)
         return -1;
-    return mtpy_add_numpy(module) < 0 || mtpy_add_dlpack(module) < 0 || mtpy_add_storage(module) < 0
-               ? -1
-               : 0;
+    if (mtpy_add_convert() < 0 || mtpy_add_numpy(module) < 0 || mtpy_add_dlpack(module) < 0)
+        return -1;
+    return mtpy_add_storage(module);
 }

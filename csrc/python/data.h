@@ -14,6 +14,7 @@ mt_storage *mtpy_storage_of(PyObject *o);
 void mtpy_release_owner(mt_storage *storage);
 int mtpy_add_methods(PyTypeObject *type, PyMethodDef *list);
 
+int mtpy_add_convert(void);
 int mtpy_add_numpy(PyObject *module);
 int mtpy_add_dlpack(PyObject *module);
 int mtpy_add_storage(PyObject *module);
