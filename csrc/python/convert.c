@@ -269,6 +269,31 @@ m_type_as(PyObject *self, PyObject *other)
     return converted(self, &w);
 }
 
+/* An alias whose object is of another class. All classes of tensors have one layout, so the new
+ * object can change its class before anybody has seen it. */
+static PyObject *
+m_as_subclass(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"cls", NULL};
+    PyTypeObject *type;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!:as_subclass", names, &PyType_Type, &type))
+        return NULL;
+    if (!PyType_IsSubtype(type, mtpy_tensor_base) ||
+        type->tp_basicsize != mtpy_tensor_type->tp_basicsize)
+        return PyErr_Format(PyExc_TypeError, "cls must be a type derived from Tensor, got %s",
+                            type->tp_name);
+    mt_tensor *t = aten_alias((mt_tensor *)self);
+    if (!t)
+        return mtpy_raise();
+    PyTypeObject *before = Py_TYPE((PyObject *)t);
+    Py_INCREF(type);
+    Py_SET_TYPE((PyObject *)t, type);
+    Py_DECREF(before);
+    if (!mtpy_is_plain_tensor((PyObject *)t))
+        t->flags |= MT_T_SUBCLASS;
+    return (PyObject *)t;
+}
+
 static PyObject *
 m_get_device(PyObject *self, PyObject *unused)
 {
@@ -322,6 +347,8 @@ static PyMethodDef methods[] = {
     {"type", (PyCFunction)(void (*)(void))m_type, METH_VARARGS | METH_KEYWORDS,
      "type(dtype=None, non_blocking=False): the name of the type, or self converted."},
     {"type_as", m_type_as, METH_O, "self with the dtype and device of another tensor."},
+    {"as_subclass", (PyCFunction)(void (*)(void))m_as_subclass, METH_VARARGS | METH_KEYWORDS,
+     "as_subclass(cls): an alias of self whose class is cls."},
     {"get_device", m_get_device, METH_NOARGS, "The index of the device, -1 on the CPU."},
     {"is_set_to", m_is_set_to, METH_O, "Whether both are the same window on one storage."},
     {"pin_memory", (PyCFunction)(void (*)(void))m_pin_memory, METH_VARARGS | METH_KEYWORDS, NULL},

@@ -380,6 +380,8 @@ METHOD(byteswap)
                                 : PyErr_Format(PyExc_ValueError, "an element has 1 to 16 bytes");
     mt_storage *s = STORAGE(self);
     char *p = s->data;
+    if (s->nbytes % (size_t)size)
+        return PyErr_Format(PyExc_RuntimeError, "the length of data is not a multiple of %ld", size);
     for (size_t i = 0; p && i + (size_t)size <= s->nbytes; i += (size_t)size)
         for (long a = 0, b = size - 1; a < b; a++, b--) {
             char c = p[i + (size_t)a];
