@@ -56,8 +56,8 @@ def fork_rng(
 ):
     """A context (and decorator) after which the random state is what it was before.
 
-    `enabled=False` makes it do nothing. `devices` names further devices of `device_type` whose state
-    to keep; there are none, so AssertionError unless it is empty or None.
+    `enabled=False` makes it do nothing. `devices` names further devices of `device_type` whose
+    state to keep; there are none, so AssertionError unless it is empty or None.
     """
     from contextlib import contextmanager
 

@@ -19,6 +19,7 @@ from ..utils._foreach_utils import (
     _get_fused_kernels_supported_devices,
     _group_tensors_by_device_and_dtype,
 )
+from ..utils._profiling import profiler_enabled
 from ..utils.hooks import RemovableHandle
 
 __all__ = ["Optimizer", "register_optimizer_step_pre_hook", "register_optimizer_step_post_hook"]
@@ -315,21 +316,6 @@ def _check_betas(betas):
             raise ValueError(f"Invalid beta parameter at index {i}: {betas[i]}")
 
 
-# ---------------------------------------------------------------- profiler
-
-_profiling = None
-
-
-def _profiler_enabled():
-    """True while a profiler records. The first call finds out where the core says so."""
-    global _profiling
-    if _profiling is None:
-        _profiling = (
-            getattr(torch._C, "_profiler_enabled", None) or torch.autograd._profiler_enabled
-        )
-    return _profiling()
-
-
 class Optimizer:
     """Base class of optimizers.
 
@@ -415,7 +401,7 @@ class Optimizer:
         @functools.wraps(func)
         def wrapper(*args, **kwargs):
             self = args[0]
-            if _profiler_enabled():
+            if profiler_enabled():
                 from ..autograd.profiler import record_function
 
                 with record_function(f"Optimizer.step#{self.__class__.__name__}.step"):
@@ -610,7 +596,7 @@ class Optimizer:
         """
         if not hasattr(self, "_zero_grad_profile_name"):
             self._patch_step_function()
-        if _profiler_enabled():
+        if profiler_enabled():
             from ..autograd.profiler import record_function
 
             with record_function(self._zero_grad_profile_name):

@@ -40,7 +40,9 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
     """
     if not hasattr(ext_tensor, "__dlpack__"):
         if device is not None or copy is not None:
-            raise ValueError("device and copy kwargs not supported when ext_tensor is already a DLPack capsule.")
+            raise ValueError(
+                "device and copy kwargs not supported when ext_tensor is already a DLPack capsule."
+            )
         return _C._from_dlpack(ext_tensor)
     kwargs = {}
     if copy is not None:
