@@ -235,17 +235,19 @@ F(norm)(const void *x, int64_t n, void *out, double order)
 
 /* e^(x - top) into out (NULL: nowhere), and the sum of it. */
 static T
-F(exponentials)(const T *p, int64_t n, T top, T *out)
+F(exponentials)(const T *p, int64_t n, T top, T *restrict out)
 {
     T lane[LANES] = {0};
     int64_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (int l = 0; l < LANES; l++) {
-            T e = EXP(p[i + l] - top);
-            if (out)
-                out[i + l] = e;
-            lane[l] += e;
-        }
+    for (; i + LANES <= n; i += LANES) {
+        T e[LANES];
+        for (int l = 0; l < LANES; l++)
+            e[l] = EXP(p[i + l] - top);
+        if (out)
+            memcpy(out + i, e, sizeof e);
+        for (int l = 0; l < LANES; l++)
+            lane[l] += e[l];
+    }
     for (int l = 0; i + l < n; l++) {
         T e = EXP(p[i + l] - top);
         if (out)
