@@ -595,15 +595,29 @@ mth_put_self_backward(mt_tensor *grad, mt_tensor *index, bool accumulate)
     return r;
 }
 
+/* Negative places count from the end: a packed copy without them. */
+static mt_tensor *
+without_negative(mt_tensor *index, int64_t size)
+{
+    mt_tensor *packed = mt_index_i64(index),
+              *t = packed ? mt_contiguous_data(packed, true) : NULL;
+    int64_t *v = t && !mt_is_meta(t) ? mt_data(t) : NULL;
+    for (int64_t i = 0; v && i < t->numel; i++)
+        v[i] += v[i] < 0 ? size : 0;
+    mt_xrelease(packed);
+    return t;
+}
+
 mt_tensor *
 op_take_along_dim(mt_tensor *self, mt_tensor *indices, mt_value dim)
 {
     if (indices->dtype != MT_INT64 && indices->dtype != MT_INT32)
         return mt_fail_null(MT_RUNTIME, "gather(): Expected dtype int32/int64 for index");
-    mt_tensor *a = NULL, *b = NULL, *r = NULL;
+    mt_tensor *a = NULL, *b = NULL, *r = NULL, *wrapped = NULL;
     const int64_t flat[] = {-1};
     if (mt_is_none(dim)) {
-        if ((a = aten_reshape(self, flat, 1)) && (b = aten_reshape(indices, flat, 1)))
+        if ((wrapped = without_negative(indices, self->numel)) &&
+            (a = aten_reshape(self, flat, 1)) && (b = aten_reshape(wrapped, flat, 1)))
             r = aten_gather(a, 0, b, false);
         goto done;
     }
@@ -626,9 +640,11 @@ op_take_along_dim(mt_tensor *self, mt_tensor *indices, mt_value dim)
         memcpy(sb, sa, (size_t)n * sizeof *sb);
         sb[d] = indices->sizes[d];
     }
-    if ((a = aten_expand(self, sa, n, false)) && (b = aten_expand(indices, sb, n, false)))
+    if ((wrapped = without_negative(indices, n ? self->sizes[d] : 1)) &&
+        (a = aten_expand(self, sa, n, false)) && (b = aten_expand(wrapped, sb, n, false)))
         r = aten_gather(a, d, b, false);
 done:
+    mt_xrelease(wrapped);
     mt_xrelease(a);
     mt_xrelease(b);
     return r;

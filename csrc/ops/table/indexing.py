@@ -42,13 +42,13 @@ func("index_fill_.int_Scalar(Tensor(a!) self, int dim, Tensor index, Scalar valu
      grad={"self": "grad.index_fill(dim, index, 0)"}, node="IndexFillBackward0",
      doc="Sets the slices of a dimension that index names.")
 func("index_fill_.int_Tensor(Tensor(a!) self, int dim, Tensor index, Tensor value) -> Tensor(a!)", py=("method",),
-     grad={"self": "grad.index_fill(dim, index, 0)", "value": "grad.index_select(dim, index.reshape([-1])).sum()"},
+     grad={"self": "grad.index_fill(dim, index, 0)", "value": "(grad - grad.index_fill(dim, index, 0)).sum()"},
      node="IndexFillBackward1", doc="Sets the slices of a dimension that index names.")
 func("index_fill.int_Scalar(Tensor self, int dim, Tensor index, Scalar value) -> Tensor",
      grad={"self": "grad.index_fill(dim, index, 0)"}, node="IndexFillBackward0",
      doc="A copy of self with the slices set that index names.")
 func("index_fill.int_Tensor(Tensor self, int dim, Tensor index, Tensor value) -> Tensor",
-     grad={"self": "grad.index_fill(dim, index, 0)", "value": "grad.index_select(dim, index.reshape([-1])).sum()"},
+     grad={"self": "grad.index_fill(dim, index, 0)", "value": "(grad - grad.index_fill(dim, index, 0)).sum()"},
      node="IndexFillBackward1", doc="A copy of self with the slices set that index names.")
 
 # ---- gather and scatter --------------------------------------------------------------------------
