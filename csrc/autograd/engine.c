@@ -590,7 +590,11 @@ apply(mt_graph_task *task, mt_node *node, mt_tensor **grads, uint32_t ngrads)
     mt_node *outer = thread->current_node;
     thread->current_node = node;
     if (node->kind == MT_NODE_ACCUMULATE) {
+        mt_tensor *seen = node->post_hooks ? mt_xkeep(grads[0]) : NULL;
         rc = accumulate(node, &grads[0]);
+        if (rc == 0 && MT_UNLIKELY(node->post_hooks != NULL) && mt_hooks.post)
+            rc = mt_hooks.post(node->post_hooks, out, 0, &seen, 1);
+        mt_xrelease(seen);
         goto done;
     }
     bool any = false, all = true;

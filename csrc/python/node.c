@@ -266,7 +266,33 @@ static PyGetSetDef node_getset[] = {
     {"variable", node_variable, NULL, "The leaf that AccumulateGrad adds to.", NULL},
     {0},
 };
+/* The handle of a hook put into the dictionary of the given kind. */
+static PyObject *
+add_hook(PyObject *self, PyObject *hook, void **slot)
+{
+    if (!*slot && !(*slot = PyODict_New()))
+        return NULL;
+    NODE->hooked = true;
+    return mtpy_hook_handle(*slot, hook);
+}
+
+static PyObject *
+node_register_hook(PyObject *self, PyObject *hook)
+{
+    return add_hook(self, hook, &NODE->post_hooks);
+}
+
+static PyObject *
+node_register_prehook(PyObject *self, PyObject *hook)
+{
+    return add_hook(self, hook, &NODE->pre_hooks);
+}
+
 static PyMethodDef node_methods[] = {
+    {"register_hook", node_register_hook, METH_O,
+     "Calls hook(grad_inputs, grad_outputs) after the node ran; returns a handle."},
+    {"register_prehook", node_register_prehook, METH_O,
+     "Calls hook(grad_outputs) before the node runs; returns a handle."},
     {"name", node_name, METH_NOARGS, "The node's name."},
     {"_sequence_nr", node_sequence_nr, METH_NOARGS, "Creation order within the thread."},
     {0},

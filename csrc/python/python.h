@@ -89,11 +89,15 @@ PyObject *mtpy_tensor_from_data(PyObject *data, mt_dtype dtype, mt_device device
 /* The node as Python object with the type of its name (new reference). */
 PyObject *mtpy_wrap_node(mt_node *node);
 
+/* Puts a hook into the OrderedDict; returns its RemovableHandle. */
+PyObject *mtpy_hook_handle(PyObject *dict, PyObject *hook);
+
 /* ---- parts of the module ------------------------------------------------------------------ */
 
 int mtpy_add_objects(PyObject *module);
 int mtpy_add_tensor(PyObject *module);
 int mtpy_add_autograd(PyObject *module);
+int mtpy_add_hooks(PyObject *module);
 int mtpy_add_functions(PyObject *module);
 int mtpy_add_indexing(PyObject *module);
 int mtpy_add_overrides(PyObject *module);

@@ -54,7 +54,9 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
             )
         from copy import deepcopy
 
-        with _C._DisableGrad():
+        from .autograd import no_grad
+
+        with no_grad():
             storage = deepcopy(self.untyped_storage(), memo)
             made = type(self)._make_subclass(type(self), _C._VariableFunctions.empty(0, dtype=self.dtype, device=self.device))
             made.set_(storage, self.storage_offset(), self.size(), self.stride())
@@ -86,7 +88,54 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
         autograd.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
     def detach_(self):
+        """Takes the history away in place. Raises RuntimeError for a view."""
         return _C._detach_(self)
+
+    @staticmethod
+    def _hook_handle(hooks, hook):
+        from .utils.hooks import RemovableHandle
+
+        handle = RemovableHandle(hooks)
+        hooks[handle.id] = hook
+        return handle
+
+    def register_hook(self, hook):
+        """Calls `hook(grad)` whenever backward has computed the gradient of this tensor.
+
+        hook: returns None, or a tensor of the same shape and dtype to go on with. Returns a handle
+        with `remove()`. Raises RuntimeError where the tensor needs no gradient. Reference:
+        torch.Tensor.register_hook.
+        """
+        if not self.requires_grad:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        return Tensor._hook_handle(_C._tensor_hooks(self), hook)
+
+    def register_post_accumulate_grad_hook(self, hook):
+        """Calls `hook(tensor)` after backward has added to `tensor.grad`; leaves only.
+
+        Returns a handle with `remove()`. Raises RuntimeError for a tensor that needs no gradient or
+        is no leaf. Reference: torch.Tensor.register_post_accumulate_grad_hook.
+        """
+        if not self.requires_grad:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        if self.grad_fn is not None:
+            raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+        return Tensor._hook_handle(_C._post_accumulate_hooks(self), hook)
+
+    def retain_grad(self):
+        """Lets a tensor that is no leaf keep its gradient in `grad`; does nothing for leaves.
+
+        Raises RuntimeError where the tensor needs no gradient.
+        """
+        return _C._retain_grad(self)
+
+    @property
+    def _backward_hooks(self):
+        return _C._backward_hooks(self)
+
+    @_backward_hooks.setter
+    def _backward_hooks(self, hooks):
+        _C._set_backward_hooks(self, hooks)
 
     def is_shared(self):
         return self.untyped_storage().is_shared()
