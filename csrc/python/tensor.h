@@ -6,6 +6,10 @@
 mt_object *mtpy_new_tensor_block(void);
 mt_object *mtpy_new_node_block(void);
 void mtpy_track(mt_object *object);
+/* The life of a node's object, for types that derive from it. */
+void mtpy_node_dealloc(PyObject *self);
+int mtpy_node_traverse(PyObject *self, visitproc visit, void *arg);
+int mtpy_node_clear(PyObject *self);
 int mtpy_set_requires_grad(mt_tensor *t, bool on);
 
 /* x[key], x[key] = value: indexing.c */

@@ -131,16 +131,18 @@ def grad(
     return found
 
 
-_LAZY = {"Function": "function", "gradcheck": "gradcheck", "gradgradcheck": "gradcheck"}
+_LAZY = {"Function": "function", "gradcheck": "gradcheck", "gradgradcheck": "gradcheck",
+         "detect_anomaly": "anomaly_mode", "set_detect_anomaly": "anomaly_mode"}
 
 
 def __getattr__(name):
     import importlib
 
     if name in _LAZY:
-        value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
-        globals()[name] = value
-        return value
+        module = importlib.import_module(f"{__name__}.{_LAZY[name]}")
+        # all names at once: the import has put the module itself where a function may belong
+        globals().update({k: getattr(module, k) for k, v in _LAZY.items() if v == _LAZY[name]})
+        return globals()[name]
     try:
         return importlib.import_module(f"{__name__}.{name}")
     except ModuleNotFoundError as error:
