@@ -43,8 +43,8 @@ def _gradients(outputs, grads, is_grads_batched=False):
 def _tuple(value, none=()):
     if value is None:
         return none
-    if isinstance(value, _C.TensorBase):
-        return (value,)
+    if isinstance(value, _C.TensorBase) or hasattr(value, "output_nr"):
+        return (value,)  # a tensor or a GradientEdge
     return tuple(value)
 
 
@@ -132,7 +132,8 @@ def grad(
 
 
 _LAZY = {"Function": "function", "gradcheck": "gradcheck", "gradgradcheck": "gradcheck",
-         "detect_anomaly": "anomaly_mode", "set_detect_anomaly": "anomaly_mode"}
+         "detect_anomaly": "anomaly_mode", "set_detect_anomaly": "anomaly_mode",
+         "Variable": "variable"}
 
 
 def __getattr__(name):
