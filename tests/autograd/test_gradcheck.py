@@ -46,6 +46,8 @@ def test_gradient_edges():
     assert edge.node is y.grad_fn and edge.output_nr == 0
     assert torch.autograd.grad((y * 3).sum(), edge, retain_graph=True)[0].tolist() == [3.0, 3.0]
     assert torch.autograd.grad((y * 3).sum(), graph.get_gradient_edge(x))[0].tolist() == [6.0, 6.0]
+    start = torch.tensor([5.0, 7.0], dtype=torch.float64)
+    assert torch.autograd.grad(graph.get_gradient_edge(x * 2), x, start)[0].tolist() == [10.0, 14.0]
     with pytest.raises(RuntimeError, match="not possible to get the gradient edge"):
         graph.get_gradient_edge(torch.ones(2))
 

@@ -10,6 +10,11 @@ def _gradients(outputs, grads, is_grads_batched=False):
     """One gradient per output: the given ones checked, ones where an output has one element."""
     made = []
     for out, grad in zip(outputs, grads):
+        if not isinstance(out, _C.TensorBase) and hasattr(out, "output_nr"):
+            if grad is None:
+                raise NotImplementedError("backward from a GradientEdge needs a gradient to start with")
+            made.append(grad)
+            continue
         if grad is not None:
             if not isinstance(grad, _C.TensorBase):
                 raise TypeError(
