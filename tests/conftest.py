@@ -21,6 +21,27 @@ def pytest_sessionstart(session):
         pytest.exit(f"MINDTORCH_ISA={wanted}: this CPU has {used} at best", returncode=0)
 
 
+def _exceptions():
+    """tests/exceptions.txt: node ids (a prefix will do) of what is known to fail, and why."""
+    path = os.path.join(os.path.dirname(__file__), "exceptions.txt")
+    with open(path) as lines:
+        for line in lines:
+            line = line.strip()
+            if line and not line.startswith("#"):
+                prefix, _, reason = line.partition("  ")
+                yield prefix, reason.strip()
+
+
+def pytest_collection_modifyitems(items):
+    """Marks known failures as expected, each with its reason; they are reported as xfailed."""
+    known = list(_exceptions())
+    for item in items:
+        for prefix, reason in known:
+            if item.nodeid.startswith(prefix):
+                item.add_marker(pytest.mark.xfail(reason=reason, strict=False))
+                break
+
+
 @pytest.fixture(autouse=True)
 def seeded():
     """Every test starts from the same random state."""

@@ -24,7 +24,7 @@ dtype_get(PyObject *self, void *what)
     case 1: return PyBool_FromLong(info->is_complex);
     case 2: return PyBool_FromLong(info->is_signed);
     case 3: return PyLong_FromLong(info->size);
-    default: return PyUnicode_FromString("torch");
+    default: return PyUnicode_FromString("mindtorch_v2");
     }
 }
 

@@ -15,7 +15,7 @@ view("unfold(Tensor(a) self, int dimension, int size, int step) -> Tensor(a)", p
      grad={"self": "unfold_backward(grad, self.shape, dimension, size, step)"}, jvp="linear", doc="Windows of a dimension as a last dimension.")
 func("unfold_backward(Tensor grad_in, int[] input_sizes, int dim, int size, int step) -> Tensor", py=("function",),
      grad={"grad_in": "grad.unfold(dim, size, step)"}, jvp="linear", doc="Gradient of unfold.")
-view("split.Tensor(Tensor(a) self, int split_size, int dim=0) -> Tensor(a)[]", py=(), grad={"self": "split_backward(grads, split_size, dim, self.shape, self)"},
+view("split.Tensor(Tensor(a) self, int split_size, int dim=0) -> Tensor(a)[]", grad={"self": "split_backward(grads, split_size, dim, self.shape, self)"},
      doc="Views of equal size along a dimension.")
 view("split_with_sizes(Tensor(a) self, int[] split_sizes, int dim=0) -> Tensor(a)[]",
      grad={"self": "split_with_sizes_backward(grads, split_sizes, dim, self.shape, self)"}, doc="Views of given sizes along a dimension.")
@@ -25,7 +25,7 @@ helper("split_with_sizes_backward(Tensor[] grads, int[] split_sizes, int dim, in
 helper("unbind_backward(Tensor[] grads, int dim, Tensor self) -> Tensor")
 composite("unsafe_chunk(Tensor self, int chunks, int dim=0) -> Tensor[]", body="chunk(self, chunks, dim)", doc="chunk.")
 composite("chunk(Tensor(a) self, int chunks, int dim=0) -> Tensor(a)[]", doc="At most `chunks` views along a dimension.")
-composite("split.sizes(Tensor(a) self, int[] split_size, int dim=0) -> Tensor(a)[]", py=(), body="split_with_sizes(self, split_size, dim)", doc="split by sizes.")
+composite("split.sizes(Tensor(a) self, int[] split_size, int dim=0) -> Tensor(a)[]", body="split_with_sizes(self, split_size, dim)", doc="split by sizes.")
 composite("tensor_split.sections(Tensor(a) self, int sections, int dim=0) -> Tensor(a)[]", doc="Nearly equal parts along a dimension.")
 composite("tensor_split.indices(Tensor(a) self, int[] indices, int dim=0) -> Tensor(a)[]", doc="Parts that start at the indices.")
 composite("hsplit.int(Tensor(a) self, int sections) -> Tensor(a)[]", doc="tensor_split along columns.")
@@ -73,3 +73,6 @@ composite("vstack(Tensor[] tensors) -> Tensor", py=("function",), names=("row_st
 composite("dstack(Tensor[] tensors) -> Tensor", py=("function",), out=True, doc="Joined along depth.")
 op("tril(Tensor self, int diagonal=0) -> Tensor", inplace=True, grad={"self": "grad.tril(diagonal)"}, jvp="linear", doc="Lower triangle, zeros above.")
 op("triu(Tensor self, int diagonal=0) -> Tensor", inplace=True, grad={"self": "grad.triu(diagonal)"}, jvp="linear", doc="Upper triangle, zeros below.")
+func("equal(Tensor self, Tensor other) -> bool", flags=("NO_META",), doc="Whether sizes and all elements agree.")
+composite("isclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> Tensor", doc="Elements within atol + rtol * |other|.")
+composite("allclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> bool", doc="Whether all elements are close.")
