@@ -20,7 +20,8 @@
 #define MT_MAX(a, b) ((a) > (b) ? (a) : (b))
 
 /* Thread-local data of the core: initial-exec costs 0.3 ns an access where the default model of a
- * shared library costs 1.3. Static TLS space is scarce, so only `mt_thread` (thread.h) uses it. */
+ * shared library costs 1.3. Static TLS space is scarce, so only `mt_thread` (thread.h) uses it, and
+ * one pointer of base/ (local.h). */
 #define MT_TLS __thread __attribute__((tls_model("initial-exec")))
 
 /* Most dimensions a tensor may have (PyTorch's limit for most kernels is 64). */
