@@ -609,7 +609,7 @@ def emit_group(group: str, entries: list[Entry], ops: dict[str, list[Schema]]) -
     mine = [e for e in entries if e.group == group]
     parts = [HEAD.format(src=f"csrc/ops/table/{group}.py"),
              '#include "autograd/formulas.h"\n#include "ops/pointwise.h"\n#include "ops_gen.h"\n#include <math.h>\n'
-             '#pragma GCC diagnostic ignored "-Wunused-label"\n#pragma GCC diagnostic ignored "-Wunused-parameter"\n']
+             '#pragma GCC diagnostic ignored "-Wunused-label"\n#pragma GCC diagnostic ignored "-Wunused-parameter"\n#pragma GCC diagnostic ignored "-Wunused-variable"\n']
     loops = sorted({loop_ident(e) for e in mine if e.family == "pointwise"})
     for name in loops:
         parts.append("".join(f"extern const mt_loop {name}_{isa}[MT_NUM_DTYPES];\n" for isa in ("baseline", "avx2", "avx512")))
