@@ -1,4 +1,4 @@
-"""A one-way channel for objects with tensors, over a pair of connected sockets.
+"""A two-way channel for objects with tensors, over a pair of connected sockets.
 
 A message is the pickled object, preceded by the number of descriptors of shared memory that follow
 it on the same socket. So a tensor costs one system call more, where the picklers of
@@ -6,6 +6,7 @@ it on the same socket. So a tensor costs one system call more, where the pickler
 no descriptors: names stand in the pickle.
 """
 
+import contextlib
 import io
 import os
 import pickle
@@ -73,32 +74,42 @@ class Message:
         return (rebuild_storage_fd, (type(storage), ArrivedFd(len(self.fds) - 1), size))
 
 
-def _socket_of(connection):
-    return socket.socket(fileno=os.dup(connection.fileno()))
+class Channel:
+    """One end, for a `multiprocessing` connection that is a socket.
 
-
-class Sender:
-    """The sending end, for a `multiprocessing` connection that is a socket. Use in one thread.
-
-    `send` returns at once: what the socket does not take now, a thread writes in order, as fast as
-    the other side reads.
+    One thread may send and one may receive. Sending returns at once: what the socket does not take
+    now, a thread writes in order, as fast as the other side reads. `hang_up` ends the channel for
+    both sides, also where other processes have inherited the socket.
     """
 
     def __init__(self, connection):
         self.connection = connection
-        self._socket = _socket_of(connection)
+        self._socket = socket.socket(fileno=os.dup(connection.fileno()))
         self._poll = select.poll()
-        self._poll.register(self._socket, select.POLLOUT)
         self._lock = threading.Lock()
         self._pending = 0  # messages that the thread has not written yet
         self._thread = None
 
+    def fileno(self):
+        """What to wait for with `select` and its kin."""
+        return self.connection.fileno()
+
+    def _state(self, events, timeout=0):
+        self._poll.register(self._socket, events)
+        found = self._poll.poll(timeout * 1000)
+        return found[0][1] if found else 0
+
+    # ------------------------------------------------------------ sending
+
     def send(self, message):
-        """Send a `Message`; nothing happens when the receiver is gone."""
+        """Send a `Message`; nothing happens when the other side is gone."""
         with self._lock:
-            direct = self._pending == 0
-            if not (direct and message.data.nbytes <= _SMALL and self._writable()):
-                direct = False
+            direct = (
+                self._pending == 0
+                and message.data.nbytes <= _SMALL
+                and bool(self._state(select.POLLOUT))
+            )
+            if not direct:
                 self._pending += 1
         if direct:
             self._write(message)
@@ -107,7 +118,7 @@ class Sender:
             import queue
 
             self._queue = queue.SimpleQueue()
-            self._thread = threading.Thread(target=self._run, name="Sender", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="Channel", daemon=True)
             self._thread.start()
         self._queue.put(message)
 
@@ -119,10 +130,6 @@ class Sender:
         self._queue.put(None)
         self._thread.join(timeout)
         return not self._thread.is_alive()
-
-    def _writable(self):
-        """True when the socket has room for a small message."""
-        return bool(self._poll.poll(0))
 
     def _write(self, message):
         try:
@@ -139,21 +146,20 @@ class Sender:
             with self._lock:
                 self._pending -= 1
 
+    # ------------------------------------------------------------ receiving
 
-class Receiver:
-    """The receiving end. Use in one thread at a time."""
+    def wait(self, timeout):
+        """True when there is something to receive, or the channel has ended; False after `timeout`
+        seconds."""
+        return bool(self._state(select.POLLIN, timeout))
 
-    def __init__(self, connection):
-        self.connection = connection
-        self._socket = _socket_of(connection)
-
-    def fileno(self):
-        """What to wait for with `select` and its kin."""
-        return self.connection.fileno()
+    def ended(self):
+        """True when the other side has hung up or is gone, whatever is left to receive."""
+        return bool(self._state(0) & (select.POLLHUP | select.POLLERR))
 
     def recv(self):
-        """The next object; waits for it. EOFError when the sender is gone, OSError when it went in
-        the middle of a message."""
+        """The next object; waits for it. EOFError when the other side is gone, OSError when it went
+        in the middle of a message."""
         data = self.connection.recv_bytes()
         (count,) = _COUNT.unpack_from(data)
         fds = []
@@ -164,11 +170,18 @@ class Receiver:
             return pickle.loads(memoryview(data)[_COUNT.size :])
         finally:
             for fd in fds:
-                if fd is not None:  # not taken: pickle.loads failed, or the storage was known
+                if fd is not None:  # pickle.loads did not come to it
                     os.close(fd)
             _arriving.fds = None
 
+    # ------------------------------------------------------------ ending
+
+    def hang_up(self):
+        """End the channel: the other side sees it at once."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
     def close(self):
-        """Close both the connection and the socket."""
+        """Close this end's descriptors."""
         self._socket.close()
         self.connection.close()

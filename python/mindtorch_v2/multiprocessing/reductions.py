@@ -4,7 +4,6 @@ Invariant: a storage reached twice is one storage. `shared_cache` maps what iden
 (the inode of its descriptor, or its name) to a weak reference to the storage that maps it here.
 """
 
-import multiprocessing.resource_sharer  # what descriptors arrive through
 import os
 import threading
 from multiprocessing.reduction import DupFd, ForkingPickler

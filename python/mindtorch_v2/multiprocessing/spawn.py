@@ -57,7 +57,7 @@ class ProcessExitedException(ProcessException):
 
 
 def _prctl_pr_set_pdeathsig(signum):
-    """Ask the kernel to send this process `signum` when its parent dies. Linux only, else nothing."""
+    """Ask the kernel to send this process `signum` when its parent dies. On Linux only."""
     if not sys.platform.startswith("linux"):
         return
     import ctypes

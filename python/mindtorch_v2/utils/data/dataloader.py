@@ -421,10 +421,10 @@ def _shut_down_all():
 class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
     """A pass, or with persistent workers several, that loads in worker processes.
 
-    Each worker has a queue of tasks and a channel back. The wait for data watches the channels and
-    the processes, so a death is noticed at once. Shutdown: set the event, send None to every
-    worker, wait for each a while, terminate who is left. It happens at the end of the pass, when
-    the iterator goes, and at the interpreter's exit.
+    Each worker has a channel, for tasks and for what they give. The wait for data watches the
+    channels and the processes, so a death is noticed at once. Shutdown: hang up on all workers,
+    wait for them a while, terminate who is left. It happens at the end of the pass, when the
+    iterator goes, and at the interpreter's exit.
     """
 
     def __init__(self, loader):
@@ -447,8 +447,6 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         context = loader.multiprocessing_context or multiprocessing.get_context()
         self._worker_init_fn = loader.worker_init_fn
         self._shutdown = False
-        self._workers_done_event = context.Event()
-        self._index_queues = []
         self._channels = []
         self._workers = []
         self._selector = selectors.DefaultSelector()
@@ -471,20 +469,15 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
     def _start_worker(self, context, i):
         import selectors
 
-        from ...multiprocessing._channel import Receiver
+        from ...multiprocessing._channel import Channel
 
-        index_queue = context.Queue()
-        # What a dead worker has not read must not keep this process from ending.
-        index_queue.cancel_join_thread()
         ours, its = context.Pipe(duplex=True)
         worker = context.Process(
             target=_utils.worker._worker_loop,
             args=(
                 self._dataset_kind,
                 self._dataset,
-                index_queue,
                 its,
-                self._workers_done_event,
                 self._auto_collation,
                 self._collate_fn,
                 self._drop_last,
@@ -492,8 +485,6 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
                 self._worker_init_fn,
                 i,
                 self._num_workers,
-                self._persistent_workers,
-                self._shared_seed,
             ),
         )
         worker.daemon = True
@@ -501,8 +492,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         # process that was never started is an error.
         worker.start()
         its.close()
-        channel = Receiver(ours)
-        self._index_queues.append(index_queue)
+        channel = Channel(ours)
         self._channels.append(channel)
         self._workers.append(worker)
         self._selector.register(channel, selectors.EVENT_READ, i)
@@ -518,8 +508,8 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
         self._workers_num_tasks = [0] * self._num_workers
         self._next_worker = 0
         if not first_iter:
-            for queue in self._index_queues:
-                queue.put(_utils.worker._ResumeIteration(self._shared_seed))
+            for channel in self._channels:
+                channel.send(self._message(_utils.worker._ResumeIteration(self._shared_seed)))
             waiting = self._num_workers
             while waiting > 0:
                 # Batches of the pass before may still arrive: they are dropped.
@@ -674,6 +664,12 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
 
     # ------------------------------------------------------------ sending
 
+    @staticmethod
+    def _message(task):
+        from ...multiprocessing._channel import Message
+
+        return Message(task)
+
     def _try_put_index(self):
         """Hand out the next task, if there is one and a worker to take it."""
         if self._tasks_outstanding >= self._prefetch_factor * self._num_workers:
@@ -691,7 +687,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
                 break
         else:
             return
-        self._index_queues[worker].put((self._send_idx, index))
+        self._channels[worker].send(self._message((self._send_idx, index)))
         self._task_info[self._send_idx] = (worker,)
         self._workers_num_tasks[worker] += 1
         self._tasks_outstanding += 1
@@ -699,33 +695,27 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
 
     # ------------------------------------------------------------ ending
 
-    def _mark_worker_as_unavailable(self, worker_id, shutdown=False):
-        """Tell a worker to end; its queue stays, as it may still be read."""
-        if not (self._workers_status[worker_id] or (self._persistent_workers and shutdown)):
+    def _mark_worker_as_unavailable(self, worker_id):
+        """Tell a worker to end, and expect nothing from it any more."""
+        if not self._workers_status[worker_id]:
             raise AssertionError("Worker status inconsistent when marking worker as unavailable")
-        self._index_queues[worker_id].put(None)
+        self._channels[worker_id].send(self._message(None))
         self._workers_status[worker_id] = False
-        if self._workers_done_event.is_set() != shutdown:
-            raise AssertionError("_workers_done_event state does not match shutdown flag")
 
     def _shutdown_workers(self):
         if _utils is None or _utils.python_exit_status is None or _utils.python_exit_status:
             return  # too late: `multiprocessing` has ended, or is about to end, the workers itself
         if self._shutdown or self._owner != os.getpid():  # a fork has a copy of the iterator
             return
+        import time
+
         self._shutdown = True
         try:
-            self._workers_done_event.set()
-            for i in range(len(self._workers)):
-                if self._persistent_workers or self._workers_status[i]:
-                    self._mark_worker_as_unavailable(i, shutdown=True)
+            for channel in self._channels:
+                channel.hang_up()
+            end = time.monotonic() + _utils.MP_STATUS_CHECK_INTERVAL
             for worker in self._workers:
-                # A worker that is killed in the middle of a put leaves a lock behind: do not wait
-                # for ever for the others.
-                worker.join(timeout=_utils.MP_STATUS_CHECK_INTERVAL)
-            for queue in self._index_queues:
-                queue.cancel_join_thread()
-                queue.close()
+                worker.join(timeout=max(0, end - time.monotonic()))
             self._selector.close()
             for channel in self._channels:
                 channel.close()

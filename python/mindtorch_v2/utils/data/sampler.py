@@ -107,7 +107,7 @@ class SubsetRandomSampler(Sampler):
 
 
 class WeightedRandomSampler(Sampler):
-    """`num_samples` indices below ``len(weights)`` with probabilities in proportion to `weights`."""
+    """`num_samples` indices below ``len(weights)``, each as probable as its weight says."""
 
     def __init__(self, weights, num_samples, replacement=True, generator=None):
         if not _is_count(num_samples):

@@ -1,8 +1,8 @@
 """What runs in a worker process of the loader.
 
-A worker takes (number, indices) from its own queue, fetches and collates, and sends (number, batch)
-through its own channel. None means: end. Exceptions travel as `ExceptionWrapper`, also those of
-pickling, so that every task is answered.
+A worker has a channel of its own: (number, indices) comes in, is fetched and collated, and (number,
+batch) goes out. None means: end; so does the loader hanging up. Exceptions travel as
+`ExceptionWrapper`, also those of pickling, so that every task is answered.
 """
 
 import os
@@ -82,7 +82,7 @@ class ManagerWatchdog:
 
 
 def _generate_state(base_seed, worker_id):
-    """Four 32-bit numbers for NumPy's generator, well mixed from both: `numpy.random.SeedSequence`."""
+    """Four 32-bit numbers for NumPy's generator, mixed by `numpy.random.SeedSequence`."""
     import numpy as np
 
     mask = 0xFFFFFFFF
@@ -111,9 +111,7 @@ def _seed_all(base_seed, worker_id):
 def _worker_loop(
     dataset_kind,
     dataset,
-    index_queue,
     connection,
-    done_event,
     auto_collation,
     collate_fn,
     drop_last,
@@ -121,15 +119,13 @@ def _worker_loop(
     init_fn,
     worker_id,
     num_workers,
-    persistent_workers,
-    shared_seed,
 ):
     """The main function of a worker process."""
     try:
         import mindtorch_v2 as torch
 
         from ...._utils import ExceptionWrapper
-        from ....multiprocessing._channel import Sender
+        from ....multiprocessing._channel import Channel
         from ..dataloader import _DatasetKind
         from . import MP_STATUS_CHECK_INTERVAL
 
@@ -139,26 +135,24 @@ def _worker_loop(
         global _worker_info
         _worker_info = WorkerInfo(id=worker_id, num_workers=num_workers, seed=seed, dataset=dataset)
         where = f"in DataLoader worker process {worker_id}"
-
-        def make_fetcher():
-            return _DatasetKind.create_fetcher(
-                dataset_kind, dataset, auto_collation, collate_fn, drop_last
-            )
-
         failure = None
         if init_fn is not None:
             try:
                 init_fn(worker_id)
             except Exception:
                 failure = ExceptionWrapper(where=where)  # goes out instead of every batch
-        sender = Sender(connection)
-        watchdog = ManagerWatchdog()
-        _serve(
-            index_queue, sender, done_event, watchdog, failure, make_fetcher, where, worker_id,
-            dataset_kind == _DatasetKind.Iterable,
-        )  # fmt: skip
-        while not done_event.is_set() and watchdog.is_alive():  # else nobody reads any more
-            if sender.flush(timeout=MP_STATUS_CHECK_INTERVAL):
+
+        def make_fetcher():
+            return _DatasetKind.create_fetcher(
+                dataset_kind, dataset, auto_collation, collate_fn, drop_last
+            )
+
+        channel, watchdog = Channel(connection), ManagerWatchdog()
+        iterable = dataset_kind == _DatasetKind.Iterable
+        _serve(channel, watchdog, failure, make_fetcher, where, worker_id, iterable)
+        # Unless nobody reads any more, all must be out before the process ends.
+        while watchdog.is_alive() and not channel.ended():
+            if channel.flush(timeout=MP_STATUS_CHECK_INTERVAL):
                 break
     except KeyboardInterrupt:
         pass  # the main process shows it
@@ -175,30 +169,30 @@ def _message(answer, where):
         return Message((answer[0], ExceptionWrapper(where=where)))
 
 
-def _serve(
-    index_queue, sender, done_event, watchdog, failure, make_fetcher, where, worker_id, iterable
-):
-    import queue
-
+def _serve(channel, watchdog, failure, make_fetcher, where, worker_id, iterable):
     from ...._utils import ExceptionWrapper
     from . import MP_STATUS_CHECK_INTERVAL
 
     ended = False  # the stream of an iterable dataset, in this pass
     fetcher = None  # made at the first task of each pass, so that its failure answers a task
     while watchdog.is_alive():
-        try:
-            task = index_queue.get(timeout=MP_STATUS_CHECK_INTERVAL)
-        except queue.Empty:
+        if not channel.wait(MP_STATUS_CHECK_INTERVAL):
             continue
+        if channel.ended():
+            return
+        try:
+            task = channel.recv()
+        except (EOFError, ConnectionError):
+            return
+        if task is None:
+            return
         if isinstance(task, _ResumeIteration):
-            sender.send(_message((task, None), where))
+            channel.send(_message((task, None), where))
             ended = False
             fetcher = None
             continue
-        if task is None:
-            return
-        if done_event.is_set() or ended:
-            continue  # there may be more tasks before the None: drop them
+        if ended:
+            continue  # tasks that were on their way
         number, index = task
         if failure is not None:
             data = failure
@@ -213,5 +207,5 @@ def _serve(
                     ended = True
                 else:
                     data = ExceptionWrapper(where=where)
-        sender.send(_message((number, data), where))
+        channel.send(_message((number, data), where))
         del data, index, task  # let go of shared memory before waiting
