@@ -6,6 +6,8 @@
  * kept apart per portion of the batch and added in order. */
 #include "kernels/conv.h"
 
+#include <stdatomic.h>
+
 #include "base/alloc.h"
 #include "base/cpu.h"
 #include "base/pool.h"
@@ -21,6 +23,8 @@
 #define SMALL_PLANE 96                /* results; several images share a tile below */
 #define SHARED_PIXELS 224             /* results of such a tile */
 #define MOST_RESULTS 128              /* channels of a task */
+#define SQUARES 64                    /* of a chunk */
+#define FEW_SQUARES 36                /* too few to pay for transformed weights */
 #define FEW_TASKS 6                   /* cut further below */
 #define MANY_TASKS 16                 /* enough */
 #define SMALL_WORK ((int64_t)1 << 20) /* multiplications not worth sharing out */
@@ -41,6 +45,8 @@ typedef struct job {
     int64_t result_stride, channel_stride, group_stride;
     int64_t tasks;
     mt_scratch scratch;
+    bool winograd;
+    atomic_bool refused; /* Winograd's way does not fit these values */
     /* Gradient for the weights: */
     const char *gradient;
     char *partial;
@@ -274,16 +280,57 @@ plan_blocks(mt_conv_plan *plan, int64_t most)
 static bool
 is_three(const mt_conv_axis *a)
 {
-    return a->num_taps == 3 && a->step == 1 && !a->unrolled && a->most_shift == 2 &&
-           a->shift[0] == 0 && a->shift[1] == 1;
+    return a->num_taps == 3 && a->step == 1 && a->start[1] == a->start[0] + 1 &&
+           a->start[2] == a->start[0] + 2;
+}
+
+/* Winograd's way pays with enough channels (the transforms cost as much for each), enough squares
+ * (the weights are transformed once for all), and little waste at the edges. float64 is left out:
+ * it is used where the last digits count. */
+static bool
+plan_winograd(mt_conv_plan *plan)
+{
+    mt_conv_axis *z = &plan->axis[0], *y = &plan->axis[1], *x = &plan->axis[2];
+    if (plan->kernels->winograd == NULL || z->num_taps != 1 || !is_three(y) || !is_three(x) ||
+        y->target_step != 1 || x->target_step != 1 || plan->channels < 32 || plan->results < 32)
+        return false;
+    int64_t slabs = plan->batch * z->count;
+    plan->squares_down = div_up(y->count, 2);
+    plan->squares_across = div_up(x->count, 2);
+    plan->squares = slabs * plan->squares_down * plan->squares_across;
+    if (plan->squares < FEW_SQUARES ||
+        slabs * y->count * x->count < plan->squares * 3 /* of 4 results */)
+        return false;
+    int64_t lanes = plan->kernels->lanes, wide = plan->kernels->pixels;
+    plan->chunk = MT_MIN(plan->squares, div_up(even_part(plan->squares, SQUARES), lanes) * lanes);
+    plan->chunks = div_up(plan->squares, plan->chunk);
+    int64_t in_line = 64 / plan->kernels->work_size; /* odd numbers of cache lines, as for planes */
+    plan->squares_line = div_up(plan->squares_across + 1 + lanes, in_line) * in_line;
+    plan->chunk_line = (div_up(div_up(plan->chunk, wide) * wide + lanes, in_line) | 1) * in_line;
+    plan->source_apart = (plan->channels * plan->chunk_line / in_line | 1) * in_line;
+    plan->target_apart = (MT_CONV_WINOGRAD_RESULTS * plan->chunk_line / in_line | 1) * in_line;
+    plan->weights_apart = (div_up(plan->results * plan->channels, in_line) | 1) * in_line;
+    plan->depth = even_part(plan->channels, STEPS);
+    if (plan->chunk_line * STEPS > INT32_MAX)
+        return false;
+    for (int64_t k = 0; k < plan->depth; k++)
+        plan->offset[k] = (int32_t)(k * plan->chunk_line);
+    int64_t blocks = 1, others = plan->groups * plan->chunks;
+    if (others < FEW_TASKS) /* each block transforms the source for itself */
+        blocks = MT_MIN(div_up(plan->results, MT_CONV_WINOGRAD_RESULTS),
+                        div_up(FEW_TASKS / 2, others));
+    plan->result_block = div_up(div_up(plan->results, blocks), MT_CONV_WINOGRAD_RESULTS) *
+                         MT_CONV_WINOGRAD_RESULTS;
+    plan->result_blocks = div_up(plan->results, plan->result_block);
+    return true;
 }
 
 typedef enum purpose { FORWARD, BACKWARD, WEIGHT } purpose;
 
-/* Everything but the pointers to data. For BACKWARD, of the positions with remainder `phase`; the
- * job is then empty (tasks == 0) where there are none. */
+/* Everything but the pointers to data; `plain` forbids Winograd's way. For BACKWARD, of the
+ * positions with remainder `phase`; the job is then empty (tasks == 0) where there are none. */
 static int
-job_open(job *j, mt_dtype dtype, const mt_conv *c, purpose what, const int64_t phase[3])
+job_open(job *j, mt_dtype dtype, const mt_conv *c, purpose what, const int64_t phase[3], bool plain)
 {
     mt_conv_plan *plan = &j->plan;
     memset(j, 0, sizeof *j);
@@ -331,6 +378,12 @@ job_open(job *j, mt_dtype dtype, const mt_conv *c, purpose what, const int64_t p
     if (plan->batch == 0 || plan->results == 0)
         return 0;
 
+    j->winograd = what != WEIGHT && !plain && plan_winograd(plan);
+    if (j->winograd) {
+        j->tasks = plan->groups * plan->chunks * plan->result_blocks;
+        return 0;
+    }
+
     /* Passes. Without a tap or a channel there are none. */
     if (plan->taps > 0 && plan->channels > 0) {
         int64_t steps = what == WEIGHT ? WEIGHT_STEPS : STEPS;
@@ -346,7 +399,8 @@ job_open(job *j, mt_dtype dtype, const mt_conv *c, purpose what, const int64_t p
         return mt_fail(MT_RUNTIME, "a convolution with a kernel of %lld elements is too large",
                        (long long)taps);
     plan_offsets(plan);
-    plan->three_by_three = j->depthwise && z->num_taps == 1 && is_three(y) && is_three(x);
+    plan->three_by_three = j->depthwise && z->num_taps == 1 && is_three(y) && is_three(x) &&
+                           !y->unrolled && !x->unrolled;
     plan_blocks(plan, what == WEIGHT ? MOST_RESULTS / 2 : MOST_RESULTS);
     j->tasks = plan->groups * plan->tiles * (j->depthwise ? 1 : plan->result_blocks);
     return 0;
@@ -411,12 +465,82 @@ tile_body(void *ctx, int64_t begin, int64_t end)
     mt_scratch_give(&j->scratch, scratch);
 }
 
+static void
+winograd_pack_body(void *ctx, int64_t begin, int64_t end)
+{
+    job *j = ctx;
+    const mt_conv_plan *plan = &j->plan;
+    const mt_conv_kernels *kernels = plan->kernels;
+    int64_t channels = plan->channels, size = kernels->work_size;
+    void *taps = mt_scratch_take(&j->scratch);
+    int64_t blocks = div_up(plan->results, MT_CONV_WINOGRAD_RESULTS);
+    for (int64_t at = begin; at < end; at++) {
+        int64_t group = at / blocks, from = at % blocks * MT_CONV_WINOGRAD_RESULTS;
+        int64_t results = MT_MIN(MT_CONV_WINOGRAD_RESULTS, plan->results - from);
+        int64_t parts = div_up(results, kernels->results);
+        for (int64_t part = 0; part < parts; part++) {
+            int64_t first = from + mt_conv_cut(results, parts, part);
+            int64_t rows = from + mt_conv_cut(results, parts, part + 1) - first;
+            plan->element->pack(taps,
+                                j->weight + (group * j->group_stride + first * j->result_stride) *
+                                                plan->element->size,
+                                rows, j->result_stride, channels, j->channel_stride, 9,
+                                j->position);
+            kernels->winograd_weights(
+                taps, channels,
+                (char *)j->packed + (group * 16 * plan->weights_apart + first * channels) * size,
+                plan->weights_apart, rows);
+        }
+    }
+    mt_scratch_give(&j->scratch, taps);
+}
+
+static void
+winograd_body(void *ctx, int64_t begin, int64_t end)
+{
+    job *j = ctx;
+    const mt_conv_plan *plan = &j->plan;
+    void *scratch = mt_scratch_take(&j->scratch);
+    for (int64_t at = begin; at < end; at++) {
+        int64_t block = at % plan->result_blocks, rest = at / plan->result_blocks;
+        if (!plan->kernels->winograd(plan, rest / plan->chunks, rest % plan->chunks, block,
+                                     scratch))
+            atomic_store(&j->refused, true);
+    }
+    mt_scratch_give(&j->scratch, scratch);
+}
+
+static int
+correlate_winograd(job *j)
+{
+    mt_conv_plan *plan = &j->plan;
+    const mt_conv_kernels *kernels = plan->kernels;
+    int64_t units = plan->groups * div_up(plan->results, MT_CONV_WINOGRAD_RESULTS);
+    j->packed_bytes = (size_t)(16 * plan->groups * plan->weights_apart * kernels->work_size);
+    j->packed = mt_alloc(j->packed_bytes);
+    if (j->packed == NULL)
+        return -1;
+    int64_t taps = 9 * plan->channels * kernels->results + kernels->lanes;
+    if (mt_scratch_open(&j->scratch, (size_t)(taps * kernels->work_size), units) < 0)
+        return -1;
+    mt_parallel_for(units, 1, winograd_pack_body, j);
+    mt_scratch_close(&j->scratch);
+    plan->weights = j->packed;
+    int64_t all = 10 * plan->squares_line + 16 * (plan->source_apart + plan->target_apart);
+    if (mt_scratch_open(&j->scratch, (size_t)(all * kernels->work_size), j->tasks) < 0)
+        return -1;
+    mt_parallel_for(j->tasks, grain_of(plan, j->tasks), winograd_body, j);
+    return 0;
+}
+
 /* The strides say where the weights lie; plan and job are complete but for packing and scratch. */
 static int
 correlate(job *j)
 {
     mt_conv_plan *plan = &j->plan;
     const mt_conv_kernels *kernels = plan->kernels;
+    if (j->winograd)
+        return correlate_winograd(j);
     int64_t weights = plan->groups * plan->results * plan->channels * plan->taps;
     j->packed_bytes = (size_t)(weights * kernels->work_size);
     j->packed = mt_alloc(j->packed_bytes);
@@ -523,15 +647,12 @@ pointwise_weight(mt_dtype dtype, const mt_conv *c, const void *input, const void
     return 0;
 }
 
-int
-mt_conv_forward(mt_dtype dtype, const mt_conv *c, const void *input, const void *weight,
-                const void *bias, void *output)
+static int
+run_forward(mt_dtype dtype, const mt_conv *c, const void *input, const void *weight,
+            const void *bias, void *output, bool plain, bool *again)
 {
-    if (is_pointwise(dtype, c, FORWARD))
-        return pointwise(dtype, MT_TRANS_N, c->batch, c->out_channels, c->in_channels, places_of(c),
-                         weight, input, bias, output);
     job j;
-    int result = job_open(&j, dtype, c, FORWARD, NULL);
+    int result = job_open(&j, dtype, c, FORWARD, NULL, plain);
     if (result < 0 || j.tasks == 0)
         goto done;
     j.plan.source = input;
@@ -542,6 +663,44 @@ mt_conv_forward(mt_dtype dtype, const mt_conv *c, const void *input, const void 
     j.result_stride = j.plan.channels * j.kernel_taps;
     j.group_stride = j.plan.results * j.result_stride;
     result = correlate(&j);
+    *again = atomic_load(&j.refused);
+done:
+    job_close(&j);
+    return result;
+}
+
+int
+mt_conv_forward(mt_dtype dtype, const mt_conv *c, const void *input, const void *weight,
+                const void *bias, void *output)
+{
+    if (is_pointwise(dtype, c, FORWARD))
+        return pointwise(dtype, MT_TRANS_N, c->batch, c->out_channels, c->in_channels, places_of(c),
+                         weight, input, bias, output);
+    bool again = false;
+    int result = run_forward(dtype, c, input, weight, bias, output, false, &again);
+    if (result == 0 && again)
+        result = run_forward(dtype, c, input, weight, bias, output, true, &again);
+    return result;
+}
+
+/* The positions with one remainder. */
+static int
+run_backward(mt_dtype dtype, const mt_conv *c, const int64_t phase[3], const void *grad_output,
+             const void *weight, const void *bias, void *grad_input, bool plain, bool *again)
+{
+    job j;
+    int result = job_open(&j, dtype, c, BACKWARD, phase, plain);
+    if (result < 0 || j.tasks == 0)
+        goto done;
+    j.plan.source = grad_output;
+    j.plan.target = grad_input;
+    j.plan.bias = bias;
+    j.weight = weight;
+    j.result_stride = j.kernel_taps;
+    j.channel_stride = j.plan.results * j.kernel_taps;
+    j.group_stride = j.plan.channels * j.channel_stride;
+    result = correlate(&j);
+    *again = atomic_load(&j.refused);
 done:
     job_close(&j);
     return result;
@@ -560,19 +719,12 @@ mt_conv_grad_input(mt_dtype dtype, const mt_conv *c, const void *grad_output, co
     for (phase[0] = 0; phase[0] < stride[0]; phase[0]++)
         for (phase[1] = 0; phase[1] < stride[1]; phase[1]++)
             for (phase[2] = 0; phase[2] < stride[2]; phase[2]++) {
-                job j;
-                int result = job_open(&j, dtype, c, BACKWARD, phase);
-                if (result == 0 && j.tasks > 0) {
-                    j.plan.source = grad_output;
-                    j.plan.target = grad_input;
-                    j.plan.bias = bias;
-                    j.weight = weight;
-                    j.result_stride = j.kernel_taps;
-                    j.channel_stride = j.plan.results * j.kernel_taps;
-                    j.group_stride = j.plan.channels * j.channel_stride;
-                    result = correlate(&j);
-                }
-                job_close(&j);
+                bool again = false;
+                int result = run_backward(dtype, c, phase, grad_output, weight, bias, grad_input,
+                                          false, &again);
+                if (result == 0 && again)
+                    result = run_backward(dtype, c, phase, grad_output, weight, bias, grad_input,
+                                          true, &again);
                 if (result < 0)
                     return -1;
             }
@@ -649,7 +801,7 @@ mt_conv_grad_weight(mt_dtype dtype, const mt_conv *c, const void *input, const v
     job j;
     char *partial = NULL;
     size_t partial_bytes = 0;
-    int result = job_open(&j, dtype, c, WEIGHT, NULL);
+    int result = job_open(&j, dtype, c, WEIGHT, NULL, true);
     if (result < 0)
         goto done;
     mt_conv_plan *plan = &j.plan;

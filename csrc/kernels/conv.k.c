@@ -134,7 +134,11 @@ load_tile(const mt_conv_plan *plan, const extent *e, const char *tensor, int64_t
 
 #define T float
 #define NAME f32
+#define WINOGRAD
 #include "kernels/conv.tmpl.h"
+#define T float
+#define NAME f32
+#include "kernels/conv_winograd.tmpl.h"
 #define T double
 #define NAME f64
 #include "kernels/conv.tmpl.h"

@@ -378,6 +378,13 @@ ADD(void *sum, const void *term, int64_t count)
         to[i] += from[i];
 }
 
+#ifdef WINOGRAD
+static void MT_K_JOIN(NAME, winograd_weights)(const void *taps, int64_t channels, void *to,
+                                              int64_t distance, int64_t rows);
+static bool MT_K_JOIN(NAME, winograd)(const mt_conv_plan *plan, int64_t group, int64_t chunk,
+                                      int64_t block, void *scratch);
+#endif
+
 static const mt_conv_kernels NAME = {
     .lanes = LANES,
     .results = ROWS,
@@ -388,6 +395,10 @@ static const mt_conv_kernels NAME = {
     .weight = WEIGHT,
     .rows = UNTURN,
     .add = ADD,
+#ifdef WINOGRAD
+    .winograd = MT_K_JOIN(NAME, winograd),
+    .winograd_weights = MT_K_JOIN(NAME, winograd_weights),
+#endif
 };
 
 #undef LANES
@@ -409,3 +420,4 @@ static const mt_conv_kernels NAME = {
 #undef ADD
 #undef T
 #undef NAME
+#undef WINOGRAD

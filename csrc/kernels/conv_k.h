@@ -76,6 +76,12 @@ typedef struct mt_conv_plan {
 
     int64_t result_block, result_blocks; /* results of one task */
 
+    /* Winograd's way (conv_winograd.tmpl.h): squares of 2 x 2 results, a chunk of them at a time. */
+    int64_t squares_down, squares_across, squares; /* of a slab, of all */
+    int64_t chunk, chunks;
+    /* Elements: of a row of squares, of a chunk, between one V[i], M[i] or U[i] and the next. */
+    int64_t squares_line, chunk_line, source_apart, target_apart, weights_apart;
+
     const char *source, *bias;
     char *target;
     const void *weights; /* packed; of a depthwise convolution [results][taps] */
@@ -100,7 +106,16 @@ typedef struct mt_conv_kernels {
     void (*rows)(const mt_conv_plan *plan, const void *sums, int64_t results, int64_t steps,
                  void *to);
     void (*add)(void *sum, const void *term, int64_t count);
+    /* NULL where the work type has none. False when the results may be less exact than those of
+     * the general way, or are not finite. */
+    bool (*winograd)(const mt_conv_plan *plan, int64_t group, int64_t chunk, int64_t block,
+                     void *scratch);
+    void (*winograd_weights)(const void *taps, int64_t channels, void *to, int64_t distance,
+                             int64_t rows);
 } mt_conv_kernels;
+
+/* Results that are transformed together; tasks take multiples of it. */
+#define MT_CONV_WINOGRAD_RESULTS 48
 
 /* Register tile i of the `count` that a block of `results` channels is cut into: evenly, since the
  * last vector lanes are never idle but a short tile leaves the multipliers waiting. */

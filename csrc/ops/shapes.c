@@ -458,7 +458,7 @@ static int
 xsplit(mt_tensor *self, char which, int64_t sections, const int64_t *indices, int64_t n,
        mt_list *out)
 {
-    int d;
+    int d = 0;
     if (split_dim(self, which, &d) < 0)
         return -1;
     if (indices)

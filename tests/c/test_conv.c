@@ -403,9 +403,12 @@ test_threads(void)
         square(6, 33, 29, 1, 14, 14, 3, 1, 1, 1),  square(3, 64, 64, 64, 40, 40, 3, 1, 1, 1),
         square(2, 64, 80, 1, 20, 20, 1, 1, 0, 1),  square(9, 24, 24, 1, 7, 7, 3, 1, 1, 1),
         square(2, 32, 64, 8, 30, 30, 3, 2, 1, 1),
+        /* squares of results, with odd edges, groups and several blocks of results: */
+        square(3, 33, 51, 1, 13, 19, 3, 1, 1, 1),  square(1, 64, 64, 2, 17, 40, 3, 1, 0, 1),
+        square(1, 40, 200, 1, 12, 12, 3, 1, 2, 1),
     };
     for (size_t i = 0; i < MT_COUNT(shapes); i++) {
-        try(MT_FLOAT32, &shapes[i], true, i < 3, 4);
+        try(MT_FLOAT32, &shapes[i], true, i < 3 || i > 6, 4);
         try(MT_FLOAT64, &shapes[i], false, false, 3);
         try(MT_FLOAT16, &shapes[i], true, false, 3);
     }
@@ -438,6 +441,34 @@ test_infinity(void)
         right = right && isnan(gx[i]) == (i % 10 >= 7 && i % 100 < 30);
     CHECK(right);
     free(x), free(w), free(g), free(y), free(gw), free(gx);
+}
+
+/* With many channels several results are computed together: one element that is far larger than
+ * its neighbours, or not finite, must not disturb results that do not depend on it. */
+static void
+test_one_large_element(void)
+{
+    mt_conv c = square(1, 32, 32, 1, 16, 16, 3, 1, 1, 1);
+    sizes s = sizes_of(&c);
+    float *x = random_block(s.input, MT_FLOAT32), *w = random_block(s.weight, MT_FLOAT32);
+    float *y = block(s.output, MT_FLOAT32);
+    const float values[] = {1e8f, 3e38f, INFINITY, NAN};
+    for (size_t i = 0; i < MT_COUNT(values); i++) {
+        x[3 * 256 + 5 * 16 + 5] = values[i];
+        reference r = refer(MT_FLOAT32, &c, x, w, x);
+        CHECK_INT(mt_conv_forward(MT_FLOAT32, &c, x, w, NULL, y), 0);
+        bool right = true;
+        for (int64_t o = 0; o < s.output; o++) {
+            int64_t row = o % 256 / 16, col = o % 16;
+            if (row < 4 || row > 6 || col < 4 || col > 6)
+                right = right && close_to(MT_FLOAT32, y[o], r.output[o], r.output_size[o], 288);
+            else if (i >= 2)
+                right = right && !isfinite(y[o]);
+        }
+        CHECK(right);
+        drop(&r);
+    }
+    free(x), free(w), free(y);
 }
 
 static void
@@ -479,9 +510,9 @@ test_refused(void)
 
 /* Each allocation in turn fails: an error, no leak, and the next call works. */
 static void
-test_memory_runs_out(void)
+test_memory_runs_out(int64_t channels)
 {
-    mt_conv c = square(8, 8, 8, 1, 32, 32, 3, 1, 1, 1);
+    mt_conv c = square(8, channels, channels, 1, 32, 32, 3, 1, 1, 1);
     sizes s = sizes_of(&c);
     float *x = random_block(s.input, MT_FLOAT32), *w = random_block(s.weight, MT_FLOAT32);
     float *y = block(s.output, MT_FLOAT32), *gw = block(s.weight, MT_FLOAT32);
@@ -517,9 +548,11 @@ main(void)
     test_dimensions();
     test_threads();
     test_infinity();
+    test_one_large_element();
     test_empty();
     test_refused();
-    test_memory_runs_out();
+    test_memory_runs_out(8);
+    test_memory_runs_out(32);
     mt_pool_stop();
     return check_done();
 }
