@@ -469,6 +469,8 @@ def composite_body(e: Entry, ops: dict[str, list[Schema]]) -> str:
             for o, val in zip(s.outs, vals):
                 low.check(f"mt_copy_to_out({o.name}, {val.code[0]}) < 0")
         return _finish(low, head + ["    int rc = -1;"], ["    rc = 0;", "    goto done;", "done:"]) + "\n    return rc;\n}\n"
+    if e.body and e.body.startswith("@each "):
+        return _loop_body(e, low, head)
     v = low.run(e.body or "")
     if single:
         tail = [f"    made_ = mt_xkeep({v.code[0]});", "    goto done;", "done:"]
@@ -487,6 +489,38 @@ def composite_body(e: Entry, ops: dict[str, list[Schema]]) -> str:
                 tail.append(f"    {base} = (mt_list){{NULL, 0}};")
             else:
                 tail.append(f"    *ret{i} = {val.code[0]};")
+    return _finish(low, head + ["    int rc = -1;"], tail + ["    rc = 0;", "    goto done;", "done:"]) + "\n    return rc;\n}\n"
+
+
+def _loop_body(e: Entry, low: Lowering, head: list[str]) -> str:
+    """C function of an operator on lists: one call per entry, see table.foreach."""
+    s = e.schema
+    lists = [a for a in s.args if a.type in ("Tensor[]", "Scalar[]")]
+    first = next(a for a in lists if a.is_list)
+    for a in lists:
+        if a is first:
+            low.check(f"mt_check_foreach({a.name}_n) < 0")
+        else:
+            kind = "tensors" if a.is_list else "scalars"
+            low.check(f"mt_check_foreach_{kind}({first.name}_n, {a.name}_n) < 0")
+        low.env[a.name] = Val(a.type[:-2], [f"{a.name}[i]"])
+    for a in s.args:
+        if a.is_tensor:
+            low.check(f"mt_check_foreach_scalar({a.name}) < 0")
+    if s.returns:
+        low.lists.append("made")
+        low.emit(f"made = mt_list_new({first.name}_n);")
+        low.check("!made.items")
+    low.emit(f"for (int64_t i = 0; i < {first.name}_n; i++) {{")
+    low.depth += 1
+    v = low.run((e.body or "").removeprefix("@each "))
+    if s.returns:
+        low.emit(f"made.items[i] = mt_keep({v.code[0]});")
+    for t in low.tensors:
+        low.emit(f"mt_assign(&{t}, NULL);")
+    low.depth -= 1
+    low.emit("}")
+    tail = ["    *ret0 = made;", "    made = (mt_list){NULL, 0};"] if s.returns else []
     return _finish(low, head + ["    int rc = -1;"], tail + ["    rc = 0;", "    goto done;", "done:"]) + "\n    return rc;\n}\n"
 
 
@@ -608,7 +642,7 @@ def emit_group(group: str, entries: list[Entry], ops: dict[str, list[Schema]]) -
     """The C file of one table file."""
     mine = [e for e in entries if e.group == group]
     parts = [HEAD.format(src=f"csrc/ops/table/{group}.py"),
-             '#include "autograd/formulas.h"\n#include "ops/pointwise.h"\n#include "ops_gen.h"\n#include <math.h>\n'
+             '#include "autograd/formulas.h"\n#include "ops/foreach.h"\n#include "ops/pointwise.h"\n#include "ops_gen.h"\n#include <math.h>\n'
              '#pragma GCC diagnostic ignored "-Wunused-label"\n#pragma GCC diagnostic ignored "-Wunused-parameter"\n#pragma GCC diagnostic ignored "-Wunused-variable"\n']
     loops = sorted({loop_ident(e) for e in mine if e.family == "pointwise"})
     for name in loops:

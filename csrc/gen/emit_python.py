@@ -93,7 +93,7 @@ def signature(e: Entry, out: Entry | None, method: bool) -> Signature:
             continue
         if a in s.outs and e.variant == "out":
             continue
-        name = "input" if a.name == "self" and not method else a.name
+        name = "input" if a.name == "self" and a.is_tensor and not method else a.name
         p = Param(name, a, i, _default_of(a), a.kwonly)
         if is_options and a in opts:
             if a.name == "pin_memory":
@@ -178,7 +178,8 @@ def _before(a: Signature, b: Signature) -> bool:
 def sort_overloads(sigs: list[Signature]) -> list[Signature]:
     out: list[Signature] = []
     for s in sigs:
-        at = next((i for i, t in enumerate(out) if _before(s, t)), len(out))
+        listed = s.entry.schema.args and s.entry.schema.args[0].is_list  # keeps the table's order
+        at = next((i for i, t in enumerate(out) if not listed and _before(s, t)), len(out))
         out.insert(at, s)
     return [s for s in out if not s.deprecated] + [s for s in out if s.deprecated]
 
@@ -282,7 +283,7 @@ def emit_stub(entries: list[Entry]) -> dict[str, str]:
                 rets = s.entry.schema.returns
                 one = {"Tensor": "Tensor", "Tensor[]": "tuple[Tensor, ...]", "int": "int", "bool": "bool",
                        "float": "float", "Scalar": "Number", "ScalarType": "dtype"}
-                ret = one[rets[0].type] if len(rets) == 1 else "tuple[" + ", ".join(one[r.type] for r in rets) + "]"
+                ret = "None" if not rets else one[rets[0].type] if len(rets) == 1 else "tuple[" + ", ".join(one[r.type] for r in rets) + "]"
                 lines.append(f"{ind}def {name}({', '.join(ps)}) -> {ret}: ...")
         files[fname] = "\n".join(lines) + "\n"
     return files

@@ -114,7 +114,7 @@ class Schema:
     @property
     def inplace(self) -> bool:
         return (self.name.endswith("_") and not self.name.endswith("__")
-                and bool(self.args) and self.args[0].mutated)
+                and bool(self.args) and self.args[0].mutated and self.args[0].is_tensor)
 
     def index(self, name: str) -> int:
         """Position of an argument by name; -1 if there is none."""

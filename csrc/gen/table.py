@@ -233,6 +233,23 @@ def _composite_variants(s: sc.Schema, body: str | None, impl: str | None, inplac
     return e
 
 
+def foreach(schema: str, each: str, *, inplace: str | bool = True, **kw: Any) -> Entry:
+    """Operator on lists of tensors, made of `each`: an expression of one call per entry, in which a
+    list argument stands for its entry. `inplace`: the expression of the form with an underscore
+    (True: the same call with an underscore); False: there is none."""
+    s = sc.parse(schema)
+    kw.setdefault("py", ("function",))
+    e = _add(Entry(s, "composite", _where(), _current_group, body=f"@each {each}", variant="inplace"
+                   if not s.returns else "functional", **kw))
+    if inplace and s.returns:
+        if inplace is True:
+            head, rest = each.split("(", 1)
+            inplace = f"{head}_({rest}"
+        si = replace(s, name=s.name + "_", args=(replace(s.args[0], alias="a!"), *s.args[1:]), returns=())
+        _add(replace(e, schema=si, body=f"@each {inplace}", variant="inplace", functional=e))
+    return e
+
+
 # ---- helpers that formulas may call: C functions of autograd/formulas.h and ops/helpers ---------
 HELPERS: dict[str, sc.Schema] = {}
 
@@ -260,5 +277,5 @@ def load(tables: pathlib.Path) -> list[Entry]:
 
 
 __all__ = ["ALL", "BOOL", "COMPLEX", "EVERY", "FLOAT", "HALF", "INT", "NUMERIC", "ORDERED", "REAL", "UINT",
-           "Entry", "binary", "composite", "factory", "func", "helper", "libm", "load", "op", "ternary", "unary", "view"]
+           "Entry", "binary", "composite", "factory", "foreach", "func", "helper", "libm", "load", "op", "ternary", "unary", "view"]
 _ = ast, importlib

@@ -803,5 +803,8 @@ mtpy_call(const mtpy_packet *packet, PyObject *self, PyObject *const *args, Py_s
     }
     if (MT_LIKELY(m.op->nrets == 1 && rets[0].tag == MT_V_TENSOR))
         return (PyObject *)rets[0].u.t;
+    if (m.op->nrets == 0 && m.op->nargs && m.op->args[0].type == MT_A_TENSORS &&
+        (m.op->flags & MT_OP_COMPOSITE)) /* written in place: the list that was given */
+        return Py_NewRef(m.objects[0]);
     return mtpy_wrap_rets(m.op, rets);
 }

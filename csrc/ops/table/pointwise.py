@@ -173,6 +173,8 @@ where(self > max, zeros_like(grad), t) if max is not None else t
 """, doc="Gradient of clamp.")
 composite("clamp_min(Tensor self, Scalar min) -> Tensor", body="clamp(self, min, None)", inplace=True, out=True, doc="Limits elements from below.")
 composite("clamp_max(Tensor self, Scalar max) -> Tensor", body="clamp(self, None, max)", inplace=True, out=True, doc="Limits elements from above.")
+composite("clamp_min.Tensor(Tensor self, Tensor min) -> Tensor", body="maximum(self, min)", inplace=True, out="Tensor_out", doc="Limits elements from below.")
+composite("clamp_max.Tensor(Tensor self, Tensor max) -> Tensor", body="minimum(self, max)", inplace=True, out="Tensor_out", doc="Limits elements from above.")
 composite("clamp.Tensor(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor", names=("clip",), inplace=True, out="Tensor_out", body="""
 t = maximum(self, min) if min is not None else self
 minimum(t, max) if max is not None else t
