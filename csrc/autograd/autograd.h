@@ -30,6 +30,7 @@ typedef struct mt_saved {
     uint32_t output_nr;
     mt_tensor *tensor;  /* owned */
     mt_version *counter; /* of the original tensor for saved outputs, owned */
+    mt_node *edge;      /* with hooks: where the gradient of an input goes, owned */
     mt_value value;     /* for VALUE (deep copy), GEOMETRY (sizes), LIST */
     void *packed, *unpack; /* saved-tensor hooks: host objects */
 } mt_saved;
@@ -138,6 +139,7 @@ typedef struct mt_grad_meta {
     void *post_accumulate_hooks;
     void *backward_hooks_dict; /* host: the ordered dict behind register_hook */
     bool retains_grad;
+    bool keeps_accumulator; /* `accumulator` is another leaf's and owned */
     char *name;
     mt_tensor *tangent;    /* forward mode */
     mt_value *replay_args; /* views that as_strided cannot express: how to make them again */
@@ -180,9 +182,17 @@ int mt_save_tensor(mt_saved *slot, mt_tensor *tensor, bool is_output);
 mt_tensor *mt_unpack(mt_node *node, uint32_t slot);
 void mt_saved_clear(mt_saved *slot);
 int mt_saved_released(const mt_node *node); /* "Trying to backward through the graph a second time" */
-/* Hooks of torch.autograd.graph.saved_tensors_hooks; NULL when none is active. */
+/* Hooks of torch.autograd.graph.saved_tensors_hooks, set by the binding. `pack` takes the hooks of
+ * the thread (mt_thread.saved_hooks) and fills slot->packed and slot->unpack; `unpack` gives what
+ * the user's function made of it, a new reference without history. mt_saved_hooks_on counts the
+ * pairs that any thread has pushed, so that saving looks for them only where there are some. */
 extern int (*mt_saved_pack)(mt_saved *slot, mt_tensor *tensor);
 extern mt_tensor *(*mt_saved_unpack)(mt_saved *slot);
+extern int mt_saved_hooks_on;
+/* Puts a packed value in the place of a tensor that was saved without hooks. */
+int mt_saved_repack(mt_saved *slot, void *packed, void *unpack);
+/* The tensor in a slot, with its history; new reference. */
+mt_tensor *mt_saved_open(mt_node *node, mt_saved *slot);
 
 /* ---- the engine --------------------------------------------------------------------------- */
 
@@ -213,6 +223,10 @@ extern mt_hook_table mt_hooks;
 
 /* Anomaly mode (torch.autograd.set_detect_anomaly). */
 extern bool mt_anomaly_mode, mt_anomaly_check_nan;
+/* Called in anomaly mode when a node was made and when one failed (the error is kept); set by the
+ * binding, NULL without one. */
+extern void (*mt_anomaly_made)(mt_node *node);
+extern void (*mt_anomaly_failed)(mt_node *node);
 
 /* grad summed to a shape it was broadcast from (new reference). */
 mt_tensor *mt_sum_to(mt_tensor *grad, int ndim, const int64_t *sizes);

@@ -21,6 +21,7 @@
 
 mt_hook_table mt_hooks;
 bool mt_anomaly_mode, mt_anomaly_check_nan = true;
+void (*mt_anomaly_made)(mt_node *), (*mt_anomaly_failed)(mt_node *);
 
 #define MAX_DEPTH 60 /* nested levels on one stack */
 
@@ -583,6 +584,7 @@ apply(mt_graph_task *task, mt_node *node, mt_tensor **grads, uint32_t ngrads)
 {
     mt_tensor *local[LOCAL_EDGES] = {0}, **out = local;
     int rc = -1;
+    bool applied = false;
     mt_thread *thread = mt_this_thread();
     if (MT_UNLIKELY(node->nedges > LOCAL_EDGES) &&
         !(out = calloc(node->nedges, sizeof *out)))
@@ -626,9 +628,12 @@ apply(mt_graph_task *task, mt_node *node, mt_tensor **grads, uint32_t ngrads)
     if (MT_UNLIKELY(mt_anomaly_mode) && mt_anomaly_check_nan && check_nan(node, out) < 0)
         goto done;
     thread->current_node = outer;
+    applied = true;
     rc = distribute(task, node, out);
 done:
     thread->current_node = outer;
+    if (MT_UNLIKELY(rc < 0 && mt_anomaly_mode) && !applied && mt_anomaly_failed)
+        mt_anomaly_failed(node);
     for (uint32_t i = 0; i < node->nedges; i++)
         mt_xrelease(out[i]);
     if (out != local)
@@ -709,6 +714,26 @@ mt_task_keeps_graph(void)
 {
     mt_graph_task *task = mt_this_thread()->graph_task;
     return task && task->keep_graph;
+}
+
+bool
+mt_task_is_whole(void)
+{
+    mt_graph_task *task = mt_this_thread()->graph_task;
+    return !task || !task->selective;
+}
+
+int
+mt_task_will_run(const mt_node *node)
+{
+    mt_graph_task *task = mt_this_thread()->graph_task;
+    if (!task)
+        return mt_fail(MT_RUNTIME, "_get_should_execute_nodes should only be called during the "
+                                   "backward pass");
+    mt_task_entry *entry = mt_task_find(task, node);
+    if (!entry)
+        return 0;
+    return !task->selective || entry->needed || entry->capture >= 0;
 }
 
 int

@@ -34,12 +34,15 @@ mt_node_init(mt_node *node, mt_node_kind kind, const char *name, uint32_t nedges
         for (uint32_t i = 0; i < nsaved; i++) {
             node->saved[i].kind = MT_SAVED_NONE;
             node->saved[i].tensor = NULL;
+            node->saved[i].edge = NULL;
             node->saved[i].value.tag = MT_V_NONE;
         }
     node->nedges = nedges;
     node->nsaved = nsaved;
     node->sequence_nr =
         kind == MT_NODE_ACCUMULATE ? UINT64_MAX : mt_this_thread()->sequence_nr++;
+    if (MT_UNLIKELY(mt_anomaly_mode) && kind != MT_NODE_ACCUMULATE && mt_anomaly_made)
+        mt_anomaly_made(node);
     return 0;
 }
 
@@ -250,9 +253,10 @@ mt_tensor_drop_autograd(mt_tensor *self)
     self->base = NULL;
     self->meta = NULL;
     if (meta) {
-        if (meta->accumulator)
-            meta->accumulator = NULL;
+        mt_node *accumulator = meta->keeps_accumulator ? meta->accumulator : NULL;
+        meta->accumulator = NULL;
         mt_grad_meta_free(meta);
+        mt_xrelease(accumulator);
     }
     if (grad_fn) {
         if (dropping)

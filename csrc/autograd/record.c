@@ -103,6 +103,7 @@ save_inputs(mt_call *call, const mt_derivative *d, mt_node *node, uint64_t want)
                 slot->kind = MT_SAVED_GEOMETRY;
                 slot->counter = NULL;
                 slot->packed = slot->unpack = NULL;
+                slot->edge = NULL;
                 rc = slot->tensor ? 0 : -1;
             }
             break;

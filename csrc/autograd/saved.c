@@ -11,6 +11,33 @@
 
 int (*mt_saved_pack)(mt_saved *slot, mt_tensor *tensor);
 mt_tensor *(*mt_saved_unpack)(mt_saved *slot);
+int mt_saved_hooks_on;
+
+/* With hooks the tensor itself goes away; what stays is where its gradient goes. */
+static int
+keep_edge(mt_saved *slot, mt_tensor *tensor)
+{
+    mt_edge edge = {NULL, 0};
+    if (slot->kind == MT_SAVED_INPUT && mt_gradient_edge(tensor, &edge) < 0)
+        return -1;
+    slot->edge = edge.node;
+    return 0;
+}
+
+int
+mt_saved_repack(mt_saved *slot, void *packed, void *unpack)
+{
+    mt_tensor *t = slot->tensor;
+    if (keep_edge(slot, t) < 0)
+        return -1;
+    mt_the_host.ref_keep(packed);
+    mt_the_host.ref_keep(unpack);
+    slot->packed = packed;
+    slot->unpack = unpack;
+    slot->tensor = NULL;
+    mt_release(t);
+    return 0;
+}
 
 int
 mt_save_tensor(mt_saved *slot, mt_tensor *tensor, bool is_output)
@@ -19,6 +46,7 @@ mt_save_tensor(mt_saved *slot, mt_tensor *tensor, bool is_output)
     slot->tensor = NULL;
     slot->counter = NULL;
     slot->packed = slot->unpack = NULL;
+    slot->edge = NULL;
     if (!tensor) {
         slot->kind = MT_SAVED_NONE;
         return 0;
@@ -29,8 +57,13 @@ mt_save_tensor(mt_saved *slot, mt_tensor *tensor, bool is_output)
     slot->is_leaf = tensor->grad_fn == NULL && !is_output;
     slot->requires_grad = mt_requires_grad(tensor) || is_output;
     slot->was_view = false;
-    if (MT_UNLIKELY(mt_saved_pack != NULL))
-        return mt_saved_pack(slot, tensor);
+    if (MT_UNLIKELY(mt_saved_hooks_on) && mt_this_thread()->saved_hooks && !mt_is_wrapped(tensor)) {
+        if (mt_saved_pack(slot, tensor) < 0) {
+            slot->kind = MT_SAVED_NONE;
+            return -1;
+        }
+        return keep_edge(slot, tensor);
+    }
     if (MT_UNLIKELY(tensor->flags & MT_T_INFERENCE) && !mt_this_thread()->inference_mode)
         return mt_fail(MT_RUNTIME,
                        "Inference tensors cannot be saved for backward. Please do not use Tensors "
@@ -75,14 +108,15 @@ mt_saved_clear(mt_saved *slot)
         mt_version_unref(slot->counter);
         slot->counter = NULL;
     }
-    if (slot->packed) {
-        mt_the_host.ref_release(slot->packed);
-        slot->packed = NULL;
-    }
-    if (slot->unpack) {
-        mt_the_host.ref_release(slot->unpack);
-        slot->unpack = NULL;
-    }
+    mt_node *edge = slot->edge;
+    slot->edge = NULL;
+    void *packed = slot->packed, *hook = slot->unpack;
+    slot->packed = slot->unpack = NULL;
+    if (packed)
+        mt_the_host.ref_release(packed);
+    if (hook)
+        mt_the_host.ref_release(hook);
+    mt_xrelease(edge);
 }
 
 int
@@ -108,12 +142,14 @@ wrong_version(const mt_node *node, const mt_saved *slot, uint32_t now)
               "gradient. The variable in question was changed in there or anywhere later. Good "
               "luck!"
             : "Hint: enable anomaly detection to find the operation that failed to compute its "
-              "gradient, with torch.autograd.set_detect_anomaly(True).";
+              "gradient, with torch.autograd.set_detect_anomaly(True, check_nan=False).";
     const char *what = slot->kind == MT_SAVED_OUTPUT ? node->name
                        : t->grad_fn                  ? t->grad_fn->name
                                                      : NULL;
-    const char *output =
-        what ? mt_str(", which is output %u of %s,", slot->output_nr, what) : "";
+    const char *end = what ? strstr(what, "Backward") : NULL; /* "MulBackward0" is called Mul */
+    const char *output = what ? mt_str(", which is output %u of %.*s,", slot->output_nr,
+                                       (int)(end ? (size_t)(end - what) : strlen(what)), what)
+                              : "";
     return mt_fail(MT_RUNTIME,
                    "one of the variables needed for gradient computation has been modified by an "
                    "inplace operation: [torch.%sTensor %s]%s is at version %u; expected version %u "
@@ -122,11 +158,43 @@ wrong_version(const mt_node *node, const mt_saved *slot, uint32_t now)
                    now, slot->version, hint);
 }
 
+/* What the unpack hook gave, with the history of what was packed. Versions cannot be followed
+ * through hooks, so there is nothing to compare. */
+static mt_tensor *
+unpack_hooked(mt_node *node, mt_saved *slot)
+{
+    mt_tensor *given = mt_saved_unpack(slot);
+    if (!given)
+        return NULL;
+    mt_tensor *fresh = mt_alias_same(given);
+    mt_release(given);
+    if (!fresh || !slot->requires_grad)
+        return fresh;
+    mt_node *fn = slot->kind == MT_SAVED_OUTPUT ? node : slot->edge;
+    if (!fn)
+        return fresh;
+    fresh->flags |= MT_T_REQUIRES_GRAD;
+    if (slot->is_leaf) {
+        mt_grad_meta *meta = mt_grad_meta_of(fresh);
+        if (!meta) {
+            mt_release(fresh);
+            return NULL;
+        }
+        meta->accumulator = mt_keep(fn);
+        meta->keeps_accumulator = true;
+    } else {
+        fresh->grad_fn = mt_keep(fn);
+        fresh->output_nr = slot->output_nr;
+    }
+    mt_the_host.object_track(&fresh->head);
+    return fresh;
+}
+
 static mt_tensor *
 unpack(mt_node *node, mt_saved *slot)
 {
     if (slot->unpack)
-        return mt_saved_unpack(slot);
+        return unpack_hooked(node, slot);
     mt_tensor *t = slot->tensor;
     uint32_t now = slot->counter ? slot->counter->count : mt_tensor_version(t);
     if (MT_UNLIKELY(now != slot->version)) {
@@ -146,6 +214,12 @@ unpack(mt_node *node, mt_saved *slot)
     slot->counter->refcount++;
     mt_the_host.object_track(&fresh->head);
     return fresh;
+}
+
+mt_tensor *
+mt_saved_open(mt_node *node, mt_saved *slot)
+{
+    return unpack(node, slot);
 }
 
 int

@@ -40,6 +40,10 @@ typedef struct mt_graph_task {
 } mt_graph_task;
 
 mt_task_entry *mt_task_find(mt_graph_task *task, const mt_node *node);
+/* Whether the running task will run the node: 1, 0; -1 with the error set outside a task. */
+int mt_task_will_run(const mt_node *node);
+/* Whether the running task computes the gradients of every leaf (backward without inputs=). */
+bool mt_task_is_whole(void);
 /* Whether the running task was called with retain_graph. */
 bool mt_task_keeps_graph(void);
 /* Runs on a new C stack (another thread that takes over this one's state); set by the binding. */

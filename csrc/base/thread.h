@@ -27,6 +27,8 @@ typedef struct mt_thread {
     struct mt_graph_task *graph_task;
     struct mt_transform *transform; /* innermost vmap/grad level (dispatch/transform.h) */
     struct mt_prof_thread *profiler;
+    void *saved_hooks;            /* host: stack of (pack, unpack), NULL: none */
+    char *saved_hooks_off;        /* why saved-tensor hooks are forbidden, NULL: they are not */
     uint32_t reentrant_depth;
     uint8_t autocast_dtype; /* of the CPU */
     bool autocast_cache;

@@ -450,7 +450,15 @@ static PyMethodDef methods[] = {
      "Runs forward and records the node."},
     {0},
 };
+static PyObject *
+raw_saved_tensors(PyObject *self, void *unused)
+{
+    (void)unused;
+    return mtpy_raw_saved((mt_node *)self);
+}
+
 static PyGetSetDef getset[] = {
+    {"_raw_saved_tensors", raw_saved_tensors, NULL, "The same as SavedTensor objects.", NULL},
     {"saved_tensors", saved_tensors, NULL, "What save_for_backward kept.", NULL},
     {0},
 };

@@ -4,6 +4,7 @@
  * looks: until then it has the common base type, and changing over costs nothing since the layouts
  * are the same. */
 #include <pthread.h>
+#include <stdlib.h>
 
 #include "autograd/task.h"
 #include "base/error.h"
@@ -226,32 +227,28 @@ node_variable(PyObject *self, void *unused)
     return Py_NewRef(NODE->variable ? (PyObject *)NODE->variable : Py_None);
 }
 
-/* _saved_self and the like: what the formulas read. */
+/* _saved_self, _raw_saved_self and the like: what the formulas read. */
 static PyObject *
 node_getattro(PyObject *self, PyObject *name)
 {
     const char *text = PyUnicode_AsUTF8(name);
-    mt_node *n = NODE;
-    if (text && !strncmp(text, "_saved_", 7) && n->derivative)
-        for (uint32_t k = 0; k < n->nsaved; k++)
-            if (!strcmp(n->derivative->save_names[k], text + 7)) {
-                mt_saved *s = &n->saved[k];
-                if (n->released) {
-                    mt_saved_released(n);
-                    return mtpy_raise();
-                }
-                if (s->kind == MT_SAVED_VALUE)
-                    return mtpy_wrap_value(s->value, false);
-                if (s->kind == MT_SAVED_NONE)
-                    Py_RETURN_NONE;
-                if (s->kind == MT_SAVED_GEOMETRY)
-                    break;
-                if (s->kind == MT_SAVED_LIST)
-                    break;
-                mt_tensor *t = mt_unpack(n, k);
-                return t ? (PyObject *)t : mtpy_raise();
-            }
+    if (text && (!strncmp(text, "_saved_", 7) || !strncmp(text, "_raw_saved_", 11))) {
+        bool found;
+        PyObject *value = mtpy_saved_attribute(NODE, text, &found);
+        if (found)
+            return value;
+    }
     return PyObject_GenericGetAttr(self, name);
+}
+
+static PyObject *
+node_dir(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    PyObject *list = PyObject_CallMethod((PyObject *)&PyBaseObject_Type, "__dir__", "O", self);
+    if (list && mtpy_saved_names(NODE, list) < 0)
+        Py_CLEAR(list);
+    return list;
 }
 
 static PyObject *
@@ -294,6 +291,7 @@ static PyMethodDef node_methods[] = {
     {"register_prehook", node_register_prehook, METH_O,
      "Calls hook(grad_outputs) before the node runs; returns a handle."},
     {"name", node_name, METH_NOARGS, "The node's name."},
+    {"__dir__", node_dir, METH_NOARGS, NULL},
     {"_sequence_nr", node_sequence_nr, METH_NOARGS, "Creation order within the thread."},
     {0},
 };
@@ -324,7 +322,7 @@ edges_of(PyObject *tensors, mt_edge *edges, Py_ssize_t n, bool roots)
 {
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *o = PyTuple_GET_ITEM(tensors, i);
-        if (PyTuple_Check(o) && PyTuple_GET_SIZE(o) == 2) { /* GradientEdge(node, output_nr) */
+        if (PyTuple_Check(o) && PyTuple_GET_SIZE(o) >= 2) { /* GradientEdge(node, output_nr) */
             edges[i].node = (mt_node *)Py_NewRef(PyTuple_GET_ITEM(o, 0));
             edges[i].input_nr = (uint32_t)PyLong_AsUnsignedLong(PyTuple_GET_ITEM(o, 1));
             continue;
@@ -577,7 +575,90 @@ current_autograd_node(PyObject *self, PyObject *unused)
     return n ? mtpy_wrap_node(n) : Py_NewRef(Py_None);
 }
 
+/* _will_engine_execute_node(node), inside a backward */
+static PyObject *
+will_execute(PyObject *self, PyObject *o)
+{
+    (void)self;
+    if (!PyObject_TypeCheck(o, mtpy_node_type))
+        return PyErr_Format(PyExc_TypeError, "_will_engine_execute_node expects an grad_fn, but got %s",
+                            Py_TYPE(o)->tp_name);
+    int yes = mt_task_will_run((mt_node *)o);
+    return yes < 0 ? mtpy_raise() : PyBool_FromLong(yes);
+}
+
+static PyObject *
+is_checkpoint_valid(PyObject *self, PyObject *unused)
+{
+    (void)self;
+    (void)unused;
+    return PyBool_FromLong(mt_task_is_whole());
+}
+
+static PyObject *
+task_keeps_graph(PyObject *self, PyObject *unused)
+{
+    (void)self;
+    (void)unused;
+    return PyBool_FromLong(mt_task_keeps_graph());
+}
+
+/* _increment_version(iterable of tensors) */
+static PyObject *
+increment_version(PyObject *self, PyObject *tensors)
+{
+    (void)self;
+    PyObject *list = PySequence_Check(tensors) || PyIter_Check(tensors) || PyAnySet_Check(tensors)
+                         ? PySequence_List(tensors)
+                         : NULL;
+    if (!list) {
+        PyErr_Clear();
+        PyErr_SetString(PyExc_RuntimeError, "increment_version expect a Iterable[Tensor] as input");
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(list); i++) {
+        PyObject *o = PyList_GET_ITEM(list, i);
+        if (!mtpy_is_tensor(o)) {
+            Py_DECREF(list);
+            PyErr_SetString(PyExc_RuntimeError,
+                            "increment_version expects each element of the iterable to be a tensor");
+            return NULL;
+        }
+        mt_bump_version((mt_tensor *)o);
+    }
+    Py_DECREF(list);
+    Py_RETURN_NONE;
+}
+
+/* Backward runs on the calling thread; the switch is kept for programs that ask. */
+static bool multithreading = true;
+
+static PyObject *
+is_multithreading_enabled(PyObject *self, PyObject *unused)
+{
+    (void)self;
+    (void)unused;
+    return PyBool_FromLong(multithreading);
+}
+
+static PyObject *
+set_multithreading_enabled(PyObject *self, PyObject *on)
+{
+    (void)self;
+    int yes = PyObject_IsTrue(on);
+    if (yes < 0)
+        return NULL;
+    multithreading = yes;
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef functions[] = {
+    {"_will_engine_execute_node", will_execute, METH_O, NULL},
+    {"_is_checkpoint_valid", is_checkpoint_valid, METH_NOARGS, NULL},
+    {"_get_current_graph_task_keep_graph", task_keeps_graph, METH_NOARGS, NULL},
+    {"_increment_version", increment_version, METH_O, NULL},
+    {"_is_multithreading_enabled", is_multithreading_enabled, METH_NOARGS, NULL},
+    {"_set_multithreading_enabled", set_multithreading_enabled, METH_O, NULL},
     {"_run_backward", (PyCFunction)(void (*)(void))run_backward, METH_VARARGS | METH_KEYWORDS, NULL},
     {"is_grad_enabled", is_grad_enabled, METH_NOARGS, "Whether operators are recorded."},
     {"_set_grad_enabled", set_grad_enabled, METH_O, NULL},
@@ -590,6 +671,56 @@ static PyMethodDef functions[] = {
     {0},
 };
 
+/* ---- anomaly mode ------------------------------------------------------------------------- */
+
+/* A function of autograd/anomaly_mode.py, looked up when first needed. */
+static PyObject *
+anomaly_function(const char *name)
+{
+    PyObject *m = PyImport_ImportModule("mindtorch_v2.autograd.anomaly_mode");
+    PyObject *f = m ? PyObject_GetAttrString(m, name) : NULL;
+    Py_XDECREF(m);
+    return f;
+}
+
+/* A node was made: keeps the stack, and the node that was running, in its metadata. */
+static void
+anomaly_made(mt_node *node)
+{
+    if (!Py_IsInitialized() || PyErr_Occurred())
+        return;
+    mt_node *parent = mt_this_thread()->current_node;
+    PyObject *f = anomaly_function("_stack"), *stack = f ? PyObject_CallNoArgs(f) : NULL;
+    PyObject *metadata = stack ? node_metadata((PyObject *)node, NULL) : NULL;
+    if (!metadata || PyDict_SetItemString(metadata, "traceback_", stack) < 0 ||
+        (parent && PyDict_SetItemString(metadata, "parent_", (PyObject *)parent) < 0))
+        PyErr_Clear();
+    Py_XDECREF(metadata);
+    Py_XDECREF(stack);
+    Py_XDECREF(f);
+}
+
+/* A node failed: warns with the stack of its making. The error stays. */
+static void
+anomaly_failed(mt_node *node)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    const char *message;
+    mt_error_kind kind = mt_error(&message);
+    char *text = message ? strdup(message) : NULL;
+    PyObject *f = anomaly_function("_report"), *o = f ? mtpy_wrap_node(node) : NULL;
+    PyObject *r = o ? PyObject_CallOneArg(f, o) : NULL;
+    if (!r)
+        PyErr_Clear();
+    Py_XDECREF(r);
+    Py_XDECREF(o);
+    Py_XDECREF(f);
+    PyErr_Restore(type, value, traceback);
+    mt_fail(kind, "%s", text ? text : "");
+    free(text);
+}
+
 int
 mtpy_add_autograd(PyObject *module)
 {
@@ -598,5 +729,7 @@ mtpy_add_autograd(PyObject *module)
         PyModule_AddObjectRef(module, "_Node", (PyObject *)mtpy_node_type) < 0)
         return -1;
     mt_run_on_fresh_stack = run_on_fresh_stack;
+    mt_anomaly_made = anomaly_made;
+    mt_anomaly_failed = anomaly_failed;
     return PyModule_AddFunctions(module, functions);
 }

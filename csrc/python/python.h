@@ -98,6 +98,7 @@ int mtpy_add_objects(PyObject *module);
 int mtpy_add_tensor(PyObject *module);
 int mtpy_add_autograd(PyObject *module);
 int mtpy_add_hooks(PyObject *module);
+int mtpy_add_saved(PyObject *module);
 int mtpy_add_function(PyObject *module);
 int mtpy_add_functions(PyObject *module);
 int mtpy_add_indexing(PyObject *module);

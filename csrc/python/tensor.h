@@ -17,3 +17,8 @@ PyObject *mtpy_getitem(PyObject *self, PyObject *key);
 int mtpy_setitem(PyObject *self, PyObject *key, PyObject *value);
 /* Tensor(...): the legacy constructor, data.c */
 PyObject *mtpy_tensor_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+/* What a node saved, saved.c: the attribute (found says whether the node has it), the names for dir(),
+ * SavedTensor objects of every slot. */
+PyObject *mtpy_saved_attribute(mt_node *node, const char *name, bool *found);
+int mtpy_saved_names(const mt_node *node, PyObject *list);
+PyObject *mtpy_raw_saved(mt_node *node);

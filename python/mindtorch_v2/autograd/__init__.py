@@ -138,7 +138,12 @@ def grad(
 
 _LAZY = {"Function": "function", "gradcheck": "gradcheck", "gradgradcheck": "gradcheck",
          "detect_anomaly": "anomaly_mode", "set_detect_anomaly": "anomaly_mode",
-         "Variable": "variable"}
+         "Variable": "variable", "set_multithreading_enabled": "grad_mode"}
+
+
+def _is_checkpoint_valid():
+    """Whether the running backward computes the gradients of every leaf; True outside."""
+    return _C._is_checkpoint_valid()
 
 
 def __getattr__(name):

@@ -44,3 +44,36 @@ class detect_anomaly:
 
     def __exit__(self, *args):
         _C.set_anomaly_enabled(self.prev, self.prev_check_nan)
+
+
+def _stack():
+    """The Python stack of the operator that is being recorded, as a list of texts."""
+    import sys
+    import traceback
+
+    return traceback.format_stack(sys._getframe(1))
+
+
+def _report(node):
+    """Warns that `node` failed in backward: where it was recorded, and while which nodes."""
+    name, metadata = node.name(), node.metadata
+    if "traceback_" not in metadata:
+        text = (
+            f"Error detected in {name}. No forward pass information available. Enable detect anomaly "
+            "during forward pass for more information."
+        )
+    else:
+        stack = "".join(metadata["traceback_"])
+        text = f"Error detected in {name}. Traceback of forward call that caused the error:\n{stack}"
+    while metadata.get("parent_") is not None:
+        parent = metadata["parent_"]
+        metadata = parent.metadata
+        if "traceback_" not in metadata:
+            text += f"\n\nPrevious calculation was induced by {parent.name()}. No forward pass information available."
+            break
+        stack = "".join(metadata["traceback_"])
+        text += (
+            f"\n\nPrevious calculation was induced by {parent.name()}. Traceback of forward call that "
+            f"induced the previous calculation:\n{stack}"
+        )
+    warnings.warn(text, stacklevel=2)

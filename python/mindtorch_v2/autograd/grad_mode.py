@@ -3,7 +3,7 @@
 from .. import _C
 from ..utils._contextlib import _DecoratorContextManager, _NoParamDecoratorContextManager
 
-__all__ = ["enable_grad", "inference_mode", "no_grad", "set_grad_enabled"]
+__all__ = ["enable_grad", "inference_mode", "no_grad", "set_grad_enabled", "set_multithreading_enabled"]
 
 
 class no_grad(_NoParamDecoratorContextManager):
@@ -78,6 +78,25 @@ class inference_mode(_DecoratorContextManager):
 
     def __exit__(self, exc_type, exc_value, traceback):
         _C._pop_inference_mode(self._states.pop())
+
+    def clone(self):
+        return self.__class__(self.mode)
+
+
+class set_multithreading_enabled(_DecoratorContextManager):
+    """Whether backward may use several threads: at once, and as a context manager until its end.
+    Backward of CPU tensors runs on the calling thread either way."""
+
+    def __init__(self, mode):
+        self.prev = _C._is_multithreading_enabled()
+        _C._set_multithreading_enabled(mode)
+        self.mode = mode
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, *args):
+        _C._set_multithreading_enabled(self.prev)
 
     def clone(self):
         return self.__class__(self.mode)

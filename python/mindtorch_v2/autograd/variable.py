@@ -13,6 +13,10 @@ class _Engine:
         """Calls `callback()` when the running backward is through. Raises RuntimeError outside."""
         _C._queue_callback(callback)
 
+    def is_checkpoint_valid(self):
+        """Whether the running backward computes the gradients of every leaf; True outside."""
+        return _C._is_checkpoint_valid()
+
     def run_backward(self, *args, **kwargs):
         return _C._run_backward(*args, **kwargs)
 
