@@ -269,8 +269,8 @@ m_type_as(PyObject *self, PyObject *other)
     return converted(self, &w);
 }
 
-/* An alias whose object is of another class. All classes of tensors have one layout, so the new
- * object can change its class before anybody has seen it. */
+/* An alias whose object is of another class. Nobody has seen the new object yet: it changes its
+ * class where the layouts are equal, and moves where the class adds __slots__. */
 static PyObject *
 m_as_subclass(PyObject *self, PyObject *args, PyObject *kwargs)
 {
@@ -278,17 +278,22 @@ m_as_subclass(PyObject *self, PyObject *args, PyObject *kwargs)
     PyTypeObject *type;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!:as_subclass", names, &PyType_Type, &type))
         return NULL;
-    if (!PyType_IsSubtype(type, mtpy_tensor_base) ||
-        type->tp_basicsize != mtpy_tensor_type->tp_basicsize)
+    if (!PyType_IsSubtype(type, mtpy_tensor_base))
         return PyErr_Format(PyExc_TypeError, "cls must be a type derived from Tensor, got %s",
                             type->tp_name);
     mt_tensor *t = aten_alias((mt_tensor *)self);
     if (!t)
         return mtpy_raise();
     PyTypeObject *before = Py_TYPE((PyObject *)t);
-    Py_INCREF(type);
-    Py_SET_TYPE((PyObject *)t, type);
-    Py_DECREF(before);
+    if (type->tp_basicsize != before->tp_basicsize) {
+        t = mtpy_move_tensor(t, type);
+        if (!t)
+            return NULL;
+    } else {
+        Py_INCREF(type);
+        Py_SET_TYPE((PyObject *)t, type);
+        Py_DECREF(before);
+    }
     if (!mtpy_is_plain_tensor((PyObject *)t))
         t->flags |= MT_T_SUBCLASS;
     return (PyObject *)t;

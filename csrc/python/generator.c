@@ -129,6 +129,32 @@ clone_state(PyObject *self, PyObject *unused)
     return (PyObject *)g;
 }
 
+/* (Generator, (device,), (seed, offset, state)); the CPU's stream has no offset. */
+static PyObject *
+reduce(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return Py_BuildValue("O(N)(KON)", Py_TYPE(self), mtpy_wrap_device(MT_CPU_DEVICE),
+                         (unsigned long long)mt_rng_seed_value(RNG), Py_None,
+                         get_state(self, NULL));
+}
+
+static PyObject *
+set_pickled(PyObject *self, PyObject *state)
+{
+    unsigned long long first;
+    PyObject *offset, *stream;
+    if (!PyTuple_Check(state))
+        return PyErr_Format(PyExc_TypeError, "expected a tuple of seed, offset and state, not '%s'",
+                            Py_TYPE(state)->tp_name);
+    if (!PyArg_ParseTuple(state, "KOO", &first, &offset, &stream))
+        return NULL;
+    mt_rng_seed(RNG, first);
+    PyObject *r = set_state(self, stream);
+    Py_XDECREF(r);
+    return r ? Py_NewRef(Py_None) : NULL;
+}
+
 static PyObject *
 get_device(PyObject *self, void *unused)
 {
@@ -144,6 +170,8 @@ static PyMethodDef methods[] = {
     {"get_state", get_state, METH_NOARGS, "The state as a uint8 tensor of 5056 elements."},
     {"set_state", set_state, METH_O, "Takes over a state from get_state."},
     {"clone_state", clone_state, METH_NOARGS, "A generator at the same place of the stream."},
+    {"__reduce__", reduce, METH_NOARGS, NULL},
+    {"__setstate__", set_pickled, METH_O, NULL},
     {"graphsafe_get_state", clone_state, METH_NOARGS, NULL},
     {0},
 };
@@ -162,7 +190,7 @@ static PyType_Spec spec = {"torch._C.Generator", sizeof(mt_generator), 0,
 int
 mtpy_add_generator(PyObject *module)
 {
-    mtpy_generator_type = (PyTypeObject *)PyType_FromSpec(&spec);
+    mtpy_generator_type = mtpy_settle_type(PyType_FromSpec(&spec));
     if (!mtpy_generator_type ||
         PyModule_AddObjectRef(module, "Generator", (PyObject *)mtpy_generator_type) < 0)
         return -1;

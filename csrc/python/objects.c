@@ -23,8 +23,7 @@ dtype_get(PyObject *self, void *what)
     case 0: return PyBool_FromLong(info->is_floating);
     case 1: return PyBool_FromLong(info->is_complex);
     case 2: return PyBool_FromLong(info->is_signed);
-    case 3: return PyLong_FromLong(info->size);
-    default: return PyUnicode_FromString("mindtorch_v2");
+    default: return PyLong_FromLong(info->size);
     }
 }
 
@@ -59,7 +58,6 @@ static PyGetSetDef dtype_getset[] = {
     {"is_complex", dtype_get, NULL, "Whether this is a complex dtype.", (void *)1},
     {"is_signed", dtype_get, NULL, "Whether values may be negative.", (void *)2},
     {"itemsize", dtype_get, NULL, "Bytes of one element.", (void *)3},
-    {"__module__", dtype_get, NULL, NULL, (void *)4},
     {0},
 };
 static PyMethodDef dtype_methods[] = {
@@ -531,15 +529,32 @@ add(PyObject *module, const char *name, PyObject *object)
     return PyModule_AddObjectRef(module, name, object);
 }
 
+PyTypeObject *
+mtpy_settle_type(PyObject *type)
+{
+    if (!type)
+        return NULL;
+    PyObject *shown = PyObject_GetAttrString(type, "__module__");
+    const char *text = shown ? PyUnicode_AsUTF8(shown) : NULL;
+    PyObject *module = NULL;
+    if (text)
+        module = PyUnicode_FromFormat("mindtorch_v2%s", text + strlen("torch"));
+    if (!module || PyObject_SetAttrString(type, "__module__", module) < 0)
+        Py_CLEAR(type);
+    Py_XDECREF(module);
+    Py_XDECREF(shown);
+    return (PyTypeObject *)type;
+}
+
 int
 mtpy_add_objects(PyObject *module)
 {
-    if (!(mtpy_dtype_type = (PyTypeObject *)PyType_FromSpec(&dtype_spec)) ||
-        !(mtpy_device_type = (PyTypeObject *)PyType_FromSpec(&device_spec)) ||
-        !(mtpy_layout_type = (PyTypeObject *)PyType_FromSpec(&layout_spec)) ||
-        !(mtpy_format_type = (PyTypeObject *)PyType_FromSpec(&format_spec)) ||
-        !(mtpy_size_type = (PyTypeObject *)PyType_FromSpecWithBases(&size_spec,
-                                                                   (PyObject *)&PyTuple_Type)))
+    if (!(mtpy_dtype_type = mtpy_settle_type(PyType_FromSpec(&dtype_spec))) ||
+        !(mtpy_device_type = mtpy_settle_type(PyType_FromSpec(&device_spec))) ||
+        !(mtpy_layout_type = mtpy_settle_type(PyType_FromSpec(&layout_spec))) ||
+        !(mtpy_format_type = mtpy_settle_type(PyType_FromSpec(&format_spec))) ||
+        !(mtpy_size_type = mtpy_settle_type(
+              PyType_FromSpecWithBases(&size_spec, (PyObject *)&PyTuple_Type))))
         return -1;
     if (add(module, "dtype", (PyObject *)mtpy_dtype_type) < 0 ||
         add(module, "device", (PyObject *)mtpy_device_type) < 0 ||

@@ -36,6 +36,10 @@ mtpy_is_plain_tensor(PyObject *o)
     return Py_TYPE(o) == mtpy_tensor_type || Py_TYPE(o) == mtpy_parameter_type;
 }
 
+/* Types carry PyTorch's names ("torch.Size", as messages show them), but a pickler looks for their
+ * classes where they are: in this package. Sets __module__ accordingly; NULL passes through. */
+PyTypeObject *mtpy_settle_type(PyObject *type);
+
 /* ---- errors ------------------------------------------------------------------------------- */
 
 /* Turns the core's error record into an exception; returns NULL. */
@@ -82,6 +86,8 @@ PyObject *mtpy_wrap_rets(const mt_op *op, mt_value *rets);
 /* ---- tensors ------------------------------------------------------------------------------ */
 
 /* A tensor of a subclass that shares the storage of `data` (Tensor._make_subclass). */
+/* A tensor that nobody else holds, moved into an object of a class of another layout. Takes `t`. */
+mt_tensor *mtpy_move_tensor(mt_tensor *t, PyTypeObject *type);
 PyObject *mtpy_make_subclass(PyTypeObject *type, mt_tensor *data, bool requires_grad);
 /* torch.tensor(data) and the like. */
 PyObject *mtpy_tensor_from_data(PyObject *data, mt_dtype dtype, mt_device device, bool copy,

@@ -152,7 +152,9 @@ return_type(const mt_op *op)
         PyObject *name = PyUnicode_FromFormat("torch.return_types.%s", base);
         const char *text = name ? PyUnicode_AsUTF8(name) : NULL;
         PyStructSequence_Desc desc = {text, NULL, fields, op->nrets};
-        type = text && fields ? (PyObject *)PyStructSequence_NewType(&desc) : NULL;
+        type = text && fields
+                   ? (PyObject *)mtpy_settle_type((PyObject *)PyStructSequence_NewType(&desc))
+                   : NULL;
         if (type) {
             PyDict_SetItem(return_types, key, type);
             Py_DECREF(type);

@@ -131,6 +131,30 @@ mtpy_make_subclass(PyTypeObject *type, mt_tensor *data, bool requires_grad)
     return (PyObject *)t;
 }
 
+mt_tensor *
+mtpy_move_tensor(mt_tensor *t, PyTypeObject *type)
+{
+    mt_tensor *moved = (mt_tensor *)type->tp_alloc(type, 0);
+    if (moved) {
+        memcpy((char *)moved + sizeof(mt_object), (char *)t + sizeof(mt_object),
+               offsetof(mt_tensor, host_dict) - sizeof(mt_object));
+        if (t->sizes == t->dims) {
+            memcpy(moved->dims, t->dims, sizeof t->dims);
+            moved->sizes = moved->dims;
+            moved->strides = moved->dims + (t->strides - t->dims);
+        }
+        t->sizes = t->strides = t->dims; /* the old block keeps nothing */
+        t->ndim = 0;
+        t->storage = NULL;
+        t->version = NULL;
+        t->grad_fn = NULL;
+        t->base = NULL;
+        t->meta = NULL;
+    }
+    Py_DECREF(t);
+    return moved;
+}
+
 /* ---- attributes --------------------------------------------------------------------------- */
 
 #define SELF ((mt_tensor *)self)

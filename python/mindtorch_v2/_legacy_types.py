@@ -17,11 +17,14 @@ class tensortype(type):
     def __instancecheck__(cls, instance):
         return isinstance(instance, _C.TensorBase) and instance.dtype == cls.dtype and instance.device.type == "cpu"
 
+    def __repr__(cls):
+        return f"<class 'torch.{cls.__name__}'>"
+
     def __call__(cls, *args, **kwargs):
         return _C._legacy_new(cls.dtype, args, kwargs)
 
 
 for _name, _dtype in _DTYPES.items():
     globals()[_name] = tensortype(
-        _name, (), {"dtype": getattr(_C, _dtype), "__module__": "torch", "is_cuda": False, "is_sparse": False}
+        _name, (), {"dtype": getattr(_C, _dtype), "__module__": __package__, "is_cuda": False, "is_sparse": False}
     )

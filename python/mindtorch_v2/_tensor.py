@@ -6,6 +6,11 @@ from . import _C
 class _TensorMeta(type(_C.TensorBase)):
     """Metaclass of Tensor; Parameter and the legacy types hook into isinstance here."""
 
+    def __repr__(cls):
+        if cls is Tensor:
+            return "<class 'torch.Tensor'>"
+        return super().__repr__()
+
 
 class Tensor(_C.TensorBase, metaclass=_TensorMeta):
     """A multi-dimensional array with a dtype, on a device, that may record its history.
@@ -13,7 +18,7 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
     Made by `torch.tensor`, the factory functions, or operators. Reference behaviour: PyTorch.
     """
 
-    __module__ = "torch"
+    __module__ = __package__
     __torch_function__ = _C._disabled_torch_function_impl
     __array_priority__ = 1000
 
