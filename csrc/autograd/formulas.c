@@ -31,8 +31,13 @@ mt_copy_result(mt_tensor *self, mt_tensor *result)
 }
 
 int
-mt_copy_to_out(mt_tensor *out, mt_tensor *result)
+mt_copy_to_out(mt_tensor *out, mt_tensor *result, const char *op)
 {
+    if (mt_this_thread()->grad_mode && (mt_requires_grad(out) || mt_requires_grad(result)))
+        return mt_fail(MT_RUNTIME,
+                       "%s(): functions with out=... arguments don't support automatic "
+                       "differentiation, but one of the arguments requires grad.",
+                       op);
     if (!mt_can_cast((mt_dtype)result->dtype, (mt_dtype)out->dtype))
         return mt_fail(MT_RUNTIME, "result type %s can't be cast to the desired output type %s",
                        mt_dtypes[result->dtype].scalar_name, mt_dtypes[out->dtype].scalar_name);

@@ -32,4 +32,4 @@ void mt_grads_from_list(mt_tensor **out, mt_tensor *const *items, int64_t count)
 int mt_tangent_add(mt_tensor **sum, mt_tensor *value);
 /* The in-place and out= forms of composites: result into self, or into out (resized). */
 int mt_copy_result(mt_tensor *self, mt_tensor *result);
-int mt_copy_to_out(mt_tensor *out, mt_tensor *result);
+int mt_copy_to_out(mt_tensor *out, mt_tensor *result, const char *op);

@@ -467,7 +467,7 @@ def composite_body(e: Entry, ops: dict[str, list[Schema]]) -> str:
             low.check(f"mt_copy_result(self, {vals[0].code[0]}) < 0")
         else:
             for o, val in zip(s.outs, vals):
-                low.check(f"mt_copy_to_out({o.name}, {val.code[0]}) < 0")
+                low.check(f"mt_copy_to_out({o.name}, {val.code[0]}, \"{s.name}\") < 0")
         return _finish(low, head + ["    int rc = -1;"], ["    rc = 0;", "    goto done;", "done:"]) + "\n    return rc;\n}\n"
     if e.body and e.body.startswith("@each "):
         return _loop_body(e, low, head)
