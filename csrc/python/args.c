@@ -193,7 +193,7 @@ items_of(PyObject *o, PyObject ***items)
 /* Whether the object may fill the parameter: cheap, no conversion. *bad gets the place of the
  * first wrong list element. */
 static bool
-accepts(const mtpy_param *p, PyObject *o, bool *has_override)
+accepts_itself(const mtpy_param *p, PyObject *o, bool *has_override)
 {
     if (o == Py_None && p->flags & MTPY_NONE_OK)
         return true;
@@ -209,10 +209,6 @@ accepts(const mtpy_param *p, PyObject *o, bool *has_override)
         }
         if (p->flags & MTPY_NUMBER_OK && is_number(o))
             return true;
-        if (!PyType_Check(o) && !is_number(o) && mtpy_has_torch_function(o)) {
-            *has_override = true;
-            return true;
-        }
         return false;
     case MT_A_TENSORS:
         if ((n = items_of(o, &items)) < 0)
@@ -275,6 +271,28 @@ accepts(const mtpy_param *p, PyObject *o, bool *has_override)
     case MT_A_GENERATOR: return mtpy_generator_type && PyObject_TypeCheck(o, mtpy_generator_type);
     default: return true;
     }
+}
+
+/* The object, or something that overrides operators and stands in its place. */
+static bool
+accepts(const mtpy_param *p, PyObject *o, bool *has_override)
+{
+    if (MT_LIKELY(accepts_itself(p, o, has_override)))
+        return true;
+    PyObject **items;
+    Py_ssize_t n = items_of(o, &items);
+    if (n < 0)
+        return !mtpy_is_tensor(o) && mtpy_has_torch_function(o) && (*has_override = true);
+    if (p->type != MT_A_INTS)
+        return false;
+    bool any = false;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        bool override = !mtpy_is_tensor(items[i]) && mtpy_has_torch_function(items[i]);
+        if (!override && !is_int_like(items[i]))
+            return false;
+        any |= override;
+    }
+    return any && (*has_override = true);
 }
 
 /* Converts an accepted object. */
@@ -775,7 +793,8 @@ mtpy_call(const mtpy_packet *packet, PyObject *self, PyObject *const *args, Py_s
     if (MT_UNLIKELY(m.has_override || thread->function_modes ||
                     (self && !mtpy_is_plain_tensor(self)))) {
         PyObject *r = NULL;
-        if (mtpy_torch_function(packet, self, args, nargs, kwnames, &r))
+        if (mtpy_torch_function_matched(packet, self, m.objects, m.signature->nparams, args, nargs,
+                                        kwnames, &r))
             return r;
     }
     mt_value rets[MTPY_MAX_RETS];

@@ -1,7 +1,7 @@
 /* Matching and conversion of arguments; see args.c. */
 #pragma once
 
-#include "python/python.h"
+#include "python/overrides.h"
 #include "python/signature.h"
 
 #define MTPY_MAX_PARAMS 40
@@ -40,9 +40,14 @@ int mtpy_match(const mtpy_packet *packet, PyObject *const *args, Py_ssize_t narg
 int mtpy_fill(const mtpy_packet *packet, PyObject *self, PyObject *const *args, Py_ssize_t nargs,
               mtpy_match_result *m);
 
-/* Whether the object's type overrides operators (__torch_function__, not switched off). */
-bool mtpy_has_torch_function(PyObject *o);
 /* Offers the call to modes and overriding arguments. true: *result is the outcome (NULL with an
  * exception); false: nobody wanted it. */
 bool mtpy_torch_function(const mtpy_packet *packet, PyObject *self, PyObject *const *args,
                          Py_ssize_t nargs, PyObject *kwnames, PyObject **result);
+/* The same; who is asked first follows `objects`, the arguments in the signature's order. */
+bool mtpy_torch_function_matched(const mtpy_packet *packet, PyObject *self,
+                                 PyObject *const *objects, int nobjects, PyObject *const *args,
+                                 Py_ssize_t nargs, PyObject *kwnames, PyObject **result);
+/* A function that takes no tensor to override it: only modes are asked. */
+bool mtpy_offer_to_modes(const mtpy_packet *packet, PyObject *const *args, Py_ssize_t nargs,
+                         PyObject *kwnames, PyObject **result);

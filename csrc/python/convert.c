@@ -164,11 +164,8 @@ short_form(PyObject *self, const char *name, mt_dtype dtype, bool cpu, PyObject 
            PyObject *kwargs)
 {
     static char *names[] = {"memory_format", NULL};
-    const mtpy_packet packet = {name, NULL, 0, MTPY_NS_METHOD};
-    PyObject *format = Py_None, *result = NULL;
-    if (MT_UNLIKELY(overridden(&packet, self, ((PyTupleObject *)args)->ob_item,
-                               PyTuple_GET_SIZE(args), NULL, &result)))
-        return result;
+    PyObject *format = Py_None;
+    MTPY_OFFER(self, name, args, kwargs);
     wanted w = nothing_wanted;
     w.dtype = dtype;
     if (cpu)
@@ -211,9 +208,7 @@ FOR_SHORT_FORMS(X)
 static PyObject *
 m_cuda(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    (void)self;
-    (void)args;
-    (void)kwargs;
+    MTPY_OFFER(self, "cuda", args, kwargs);
     check_available((mt_device){MT_CUDA, -1});
     return NULL;
 }
@@ -223,6 +218,7 @@ m_cuda(PyObject *self, PyObject *args, PyObject *kwargs)
 static PyObject *
 m_type(PyObject *self, PyObject *args, PyObject *kwargs)
 {
+    MTPY_OFFER(self, "type", args, kwargs);
     static char *names[] = {"dtype", "non_blocking", NULL};
     PyObject *dtype = Py_None;
     wanted w = nothing_wanted;
@@ -259,6 +255,11 @@ m_type(PyObject *self, PyObject *args, PyObject *kwargs)
 static PyObject *
 m_type_as(PyObject *self, PyObject *other)
 {
+    static const mtpy_packet packet = {"type_as", NULL, 0, MTPY_NS_METHOD};
+    PyObject *result = NULL;
+    if (MT_UNLIKELY((mtpy_overriding(self) || mtpy_has_torch_function(other)) &&
+                    mtpy_torch_function(&packet, self, &other, 1, NULL, &result)))
+        return result;
     wanted w = nothing_wanted;
     if (!mtpy_is_tensor(other))
         return PyErr_Format(PyExc_TypeError,
@@ -303,6 +304,7 @@ static PyObject *
 m_get_device(PyObject *self, PyObject *unused)
 {
     (void)unused;
+    MTPY_OFFER(self, "get_device", NULL, NULL);
     return PyLong_FromLong(((mt_tensor *)self)->device.type == MT_CPU
                                ? -1
                                : ((mt_tensor *)self)->device.index);
@@ -311,6 +313,11 @@ m_get_device(PyObject *self, PyObject *unused)
 static PyObject *
 m_is_set_to(PyObject *self, PyObject *other)
 {
+    static const mtpy_packet packet = {"is_set_to", NULL, 0, MTPY_NS_METHOD};
+    PyObject *result = NULL;
+    if (MT_UNLIKELY((mtpy_overriding(self) || mtpy_has_torch_function(other)) &&
+                    mtpy_torch_function(&packet, self, &other, 1, NULL, &result)))
+        return result;
     if (!mtpy_is_tensor(other))
         return PyErr_Format(PyExc_TypeError,
                             "is_set_to(): argument 'tensor' (position 1) must be Tensor, not %s",
@@ -323,19 +330,15 @@ m_is_set_to(PyObject *self, PyObject *other)
 static PyObject *
 m_pin_memory(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    (void)self;
-    (void)args;
-    (void)kwargs;
+    MTPY_OFFER(self, "pin_memory", args, kwargs);
     return PyErr_Format(PyExc_RuntimeError,
                         "Cannot access accelerator device when none is available.");
 }
 
 static PyObject *
-m_false(PyObject *self, PyObject *args, PyObject *kwargs)
+m_is_pinned(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    (void)self;
-    (void)args;
-    (void)kwargs;
+    MTPY_OFFER(self, "is_pinned", args, kwargs);
     Py_RETURN_FALSE;
 }
 
@@ -357,7 +360,7 @@ static PyMethodDef methods[] = {
     {"get_device", m_get_device, METH_NOARGS, "The index of the device, -1 on the CPU."},
     {"is_set_to", m_is_set_to, METH_O, "Whether both are the same window on one storage."},
     {"pin_memory", (PyCFunction)(void (*)(void))m_pin_memory, METH_VARARGS | METH_KEYWORDS, NULL},
-    {"is_pinned", (PyCFunction)(void (*)(void))m_false, METH_VARARGS | METH_KEYWORDS, NULL},
+    {"is_pinned", (PyCFunction)(void (*)(void))m_is_pinned, METH_VARARGS | METH_KEYWORDS, NULL},
     {0},
 };
 

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "ops/pointwise.h"
 #include "ops_gen.h"
+#include "python/args.h"
 #include "python/data.h"
 #include "python/tensor.h"
 
@@ -509,12 +510,22 @@ static PyObject *
 tensor(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     (void)self;
+    static const mtpy_packet packet = {"tensor", NULL, 0, MTPY_NS_FUNCTION};
+    PyObject *result = NULL;
+    if (MT_UNLIKELY(mt_this_thread()->function_modes) &&
+        mtpy_offer_to_modes(&packet, args, nargs, kwnames, &result))
+        return result;
     return make("tensor", "torch.tensor", NULL, args, nargs, kwnames);
 }
 
 static PyObject *
 new_tensor(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    static const mtpy_packet packet = {"new_tensor", NULL, 0, MTPY_NS_METHOD};
+    PyObject *result = NULL;
+    if (MT_UNLIKELY(mtpy_overriding(self)) &&
+        mtpy_torch_function(&packet, self, args, nargs, kwnames, &result))
+        return result;
     return make("new_tensor", "tensor.new_tensor", (mt_tensor *)self, args, nargs, kwnames);
 }
 
@@ -522,8 +533,12 @@ static PyObject *
 as_tensor(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     (void)self;
+    static const mtpy_packet packet = {"as_tensor", NULL, 0, MTPY_NS_FUNCTION};
     static const char *const names[] = {"data", "dtype", "device"};
-    PyObject *v[3];
+    PyObject *v[3], *result = NULL;
+    if (MT_UNLIKELY(mt_this_thread()->function_modes) &&
+        mtpy_offer_to_modes(&packet, args, nargs, kwnames, &result))
+        return result;
     mt_dtype dtype;
     mt_device device;
     if (parse("as_tensor", names, 3, 3, args, nargs, kwnames, v) < 0 ||
@@ -679,6 +694,7 @@ legacy_new(PyObject *module, PyObject *args)
 static PyObject *
 m_new(PyObject *self, PyObject *args, PyObject *kwargs)
 {
+    MTPY_OFFER(self, "new", args, kwargs);
     return (PyObject *)legacy_call(args, kwargs, (mt_dtype)((mt_tensor *)self)->dtype, false);
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "python/data.h"
+#include "python/overrides.h"
 #include "python/tensor.h"
 
 typedef struct dl_device { int32_t type, id; } dl_device;
@@ -90,6 +91,7 @@ to_dlpack(PyObject *module, PyObject *o)
 static PyObject *
 m_dlpack(PyObject *self, PyObject *args, PyObject *kwargs)
 {
+    MTPY_OFFER(self, "__dlpack__", args, kwargs);
     static char *names[] = {"stream", "max_version", "dl_device", "copy", NULL};
     PyObject *stream = Py_None, *version = Py_None, *device = Py_None, *copy = Py_None;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$OOOO:__dlpack__", names, &stream, &version,

@@ -333,7 +333,7 @@ PyObject *
 mtpy_getitem(PyObject *self, PyObject *key)
 {
     mt_tensor *t = (mt_tensor *)self, *r = NULL;
-    if (MT_UNLIKELY(!mtpy_is_plain_tensor(self) || mt_this_thread()->function_modes)) {
+    if (MT_UNLIKELY(mtpy_overriding(self) || mtpy_has_torch_function(key))) {
         PyObject *result = NULL;
         if (mtpy_torch_function(&getitem_packet, self, &key, 1, NULL, &result))
             return result;

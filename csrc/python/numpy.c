@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "ops_gen.h"
 #include "python/data.h"
+#include "python/overrides.h"
 #include "python/tensor.h"
 
 void
@@ -257,6 +258,7 @@ done:
 static PyObject *
 m_numpy(PyObject *self, PyObject *args, PyObject *kwargs)
 {
+    MTPY_OFFER(self, "numpy", args, kwargs);
     static char *names[] = {"force", NULL};
     int force = 0;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$p:numpy", names, &force))

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "python/data.h"
+#include "python/overrides.h"
 #include "python/tensor.h"
 
 typedef struct storage_object {
@@ -981,6 +982,7 @@ static PyType_Spec storage_spec = {"torch._C.StorageBase", sizeof(storage_object
 METHOD(m_untyped_storage)
 {
     NOTHING;
+    MTPY_OFFER(self, "untyped_storage", NULL, NULL);
     return wrap(((mt_tensor *)self)->storage);
 }
 
@@ -1007,6 +1009,7 @@ read_ints(PyObject *o, int64_t *out, int *n)
 static PyObject *
 m_set_(PyObject *self, PyObject *args, PyObject *kwargs)
 {
+    MTPY_OFFER(self, "set_", args, kwargs);
     static char *names[] = {"source", "storage_offset", "size", "stride", NULL};
     PyObject *source = NULL, *size = NULL, *stride = NULL, *at = NULL;
     mt_tensor *t = (mt_tensor *)self;

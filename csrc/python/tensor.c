@@ -291,11 +291,6 @@ GETTER(is_meta)
     NOTHING;
     return PyBool_FromLong(SELF->device.type == MT_META);
 }
-GETTER(is_inference)
-{
-    NOTHING;
-    return PyBool_FromLong((SELF->flags & MT_T_INFERENCE) != 0);
-}
 
 static PyObject *
 transposed(PyObject *self, bool matrix, bool conjugate)
@@ -513,121 +508,160 @@ set_dict(PyObject *self, PyObject *value, void *unused)
     return PyObject_GenericSetDict(self, value, NULL);
 }
 
+/* Attributes go through one getter and one setter, which offer the access to modes and subclasses
+ * before the attribute's own function runs. */
+typedef struct property {
+    const char *name;
+    getter get;
+    setter set;
+} property;
+
+static PyObject *
+property_get(PyObject *self, void *closure)
+{
+    const property *p = closure;
+    PyObject *result;
+    if (MT_UNLIKELY(mtpy_overriding(self)) &&
+        mtpy_override_property(self, p->name, "__get__", NULL, &result))
+        return result;
+    return p->get(self, NULL);
+}
+
+static int
+property_set(PyObject *self, PyObject *value, void *closure)
+{
+    const property *p = closure;
+    PyObject *result;
+    if (MT_UNLIKELY(mtpy_overriding(self)) &&
+        mtpy_override_property(self, p->name, value ? "__set__" : "__delete__", value, &result)) {
+        Py_XDECREF(result);
+        return result ? 0 : -1;
+    }
+    return p->set(self, value, NULL);
+}
+
+#define READ_ONLY(name, get, doc)                                                                  \
+    {name, property_get, NULL, doc, (void *)&(const property){name, get, NULL}}
+#define READ_WRITE(name, get, set, doc)                                                            \
+    {name, property_get, property_set, doc, (void *)&(const property){name, get, set}}
 static PyGetSetDef getset[] = {
-    {"dtype", get_dtype, NULL, "The type of the elements.", NULL},
-    {"device", get_device, NULL, "Where the tensor lives.", NULL},
-    {"layout", get_layout, NULL, "torch.strided.", NULL},
-    {"shape", get_shape, NULL, "The sizes as torch.Size.", NULL},
-    {"ndim", get_ndim, NULL, "Number of dimensions.", NULL},
-    {"itemsize", get_itemsize, NULL, "Bytes of one element.", NULL},
-    {"nbytes", get_nbytes, NULL, "Bytes of all elements.", NULL},
-    {"requires_grad", get_requires_grad, set_requires_grad, "Whether gradients are computed.", NULL},
-    {"is_leaf", get_is_leaf, NULL, "Whether the tensor has no grad_fn.", NULL},
-    {"grad_fn", get_grad_fn, NULL, "The node that computed the tensor, or None.", NULL},
-    {"_grad_fn", get_grad_fn, NULL, NULL, NULL},
-    {"grad", get_grad, set_grad, "The gradient accumulated by backward, or None.", NULL},
-    {"_grad", get_grad, set_grad, NULL, NULL},
-    {"data", get_data, set_data, "The same storage without history and with its own version.", NULL},
-    {"_base", get_base, NULL, "The tensor this one is a view of, or None.", NULL},
-    {"_version", get_version, NULL, "How often the memory was written in place.", NULL},
-    {"output_nr", get_output_nr, NULL, "Which result of grad_fn this is.", NULL},
-    {"retains_grad", get_retains_grad, NULL, "Whether a non-leaf keeps its gradient.", NULL},
-    {"name", get_name, NULL, NULL, NULL},
-    {"is_cpu", get_is_cpu, NULL, NULL, NULL},
-    {"is_meta", get_is_meta, NULL, NULL, NULL},
-    {"is_cuda", get_false, NULL, NULL, NULL},
-    {"is_xpu", get_false, NULL, NULL, NULL},
-    {"is_xla", get_false, NULL, NULL, NULL},
-    {"is_mps", get_false, NULL, NULL, NULL},
-    {"is_ipu", get_false, NULL, NULL, NULL},
-    {"is_mtia", get_false, NULL, NULL, NULL},
-    {"is_maia", get_false, NULL, NULL, NULL},
-    {"is_vulkan", get_false, NULL, NULL, NULL},
-    {"is_mkldnn", get_false, NULL, NULL, NULL},
-    {"is_sparse", get_false, NULL, NULL, NULL},
-    {"is_sparse_csr", get_false, NULL, NULL, NULL},
-    {"is_quantized", get_false, NULL, NULL, NULL},
-    {"is_nested", get_false, NULL, NULL, NULL},
-    {"T", get_T, NULL, "Dimensions reversed.", NULL},
-    {"mT", get_mT, NULL, "The last two dimensions swapped.", NULL},
-    {"H", get_H, NULL, "A matrix, conjugated and transposed.", NULL},
-    {"mH", get_mH, NULL, "The last two dimensions swapped and conjugated.", NULL},
+    READ_ONLY("dtype", get_dtype, "The type of the elements."),
+    READ_ONLY("device", get_device, "Where the tensor lives."),
+    READ_ONLY("layout", get_layout, "torch.strided."),
+    READ_ONLY("shape", get_shape, "The sizes as torch.Size."),
+    READ_ONLY("ndim", get_ndim, "Number of dimensions."),
+    READ_ONLY("itemsize", get_itemsize, "Bytes of one element."),
+    READ_ONLY("nbytes", get_nbytes, "Bytes of all elements."),
+    READ_WRITE("requires_grad", get_requires_grad, set_requires_grad, "Whether gradients are computed."),
+    READ_ONLY("is_leaf", get_is_leaf, "Whether the tensor has no grad_fn."),
+    READ_ONLY("grad_fn", get_grad_fn, "The node that computed the tensor, or None."),
+    READ_ONLY("_grad_fn", get_grad_fn, NULL),
+    READ_WRITE("grad", get_grad, set_grad, "The gradient accumulated by backward, or None."),
+    READ_WRITE("_grad", get_grad, set_grad, NULL),
+    READ_WRITE("data", get_data, set_data, "The same storage without history and with its own version."),
+    READ_ONLY("_base", get_base, "The tensor this one is a view of, or None."),
+    READ_ONLY("_version", get_version, "How often the memory was written in place."),
+    READ_ONLY("output_nr", get_output_nr, "Which result of grad_fn this is."),
+    READ_ONLY("retains_grad", get_retains_grad, "Whether a non-leaf keeps its gradient."),
+    READ_ONLY("name", get_name, NULL),
+    READ_ONLY("is_cpu", get_is_cpu, NULL),
+    READ_ONLY("is_meta", get_is_meta, NULL),
+    READ_ONLY("is_cuda", get_false, NULL),
+    READ_ONLY("is_xpu", get_false, NULL),
+    READ_ONLY("is_xla", get_false, NULL),
+    READ_ONLY("is_mps", get_false, NULL),
+    READ_ONLY("is_ipu", get_false, NULL),
+    READ_ONLY("is_mtia", get_false, NULL),
+    READ_ONLY("is_maia", get_false, NULL),
+    READ_ONLY("is_vulkan", get_false, NULL),
+    READ_ONLY("is_mkldnn", get_false, NULL),
+    READ_ONLY("is_sparse", get_false, NULL),
+    READ_ONLY("is_sparse_csr", get_false, NULL),
+    READ_ONLY("is_quantized", get_false, NULL),
+    READ_ONLY("is_nested", get_false, NULL),
+    READ_ONLY("T", get_T, "Dimensions reversed."),
+    READ_ONLY("mT", get_mT, "The last two dimensions swapped."),
+    READ_ONLY("H", get_H, "A matrix, conjugated and transposed."),
+    READ_ONLY("mH", get_mH, "The last two dimensions swapped and conjugated."),
     {"__dict__", get_dict, set_dict, NULL, NULL},
     {0},
 };
 
 /* ---- methods that are no operators -------------------------------------------------------- */
 
-#define METHOD0(name) static PyObject *m_##name(PyObject *self, PyObject *unused)
+/* A method without arguments, `name` in Python. */
+#define METHOD0(fn, name)                                                                          \
+    static PyObject *own_##fn(PyObject *self);                                                     \
+    static PyObject *m_##fn(PyObject *self, PyObject *unused)                                      \
+    {                                                                                              \
+        (void)unused;                                                                              \
+        MTPY_OFFER(self, name, NULL, NULL);                                                        \
+        return own_##fn(self);                                                                     \
+    }                                                                                              \
+    static PyObject *own_##fn(PyObject *self)
 
-METHOD0(dim)
+METHOD0(dim, "dim")
 {
-    NOTHING;
     return PyLong_FromLong(SELF->ndim);
 }
-METHOD0(numel)
+METHOD0(numel, "numel")
 {
-    NOTHING;
     return PyLong_FromLongLong(SELF->numel);
 }
-METHOD0(element_size)
+METHOD0(ndimension, "ndimension")
 {
-    NOTHING;
+    return PyLong_FromLong(SELF->ndim);
+}
+METHOD0(nelement, "nelement")
+{
+    return PyLong_FromLongLong(SELF->numel);
+}
+METHOD0(element_size, "element_size")
+{
     return PyLong_FromLongLong(mt_itemsize(SELF));
 }
-METHOD0(storage_offset)
+METHOD0(storage_offset, "storage_offset")
 {
-    NOTHING;
     return PyLong_FromLongLong(SELF->offset);
 }
-METHOD0(data_ptr)
+METHOD0(data_ptr, "data_ptr")
 {
-    NOTHING;
     return PyLong_FromVoidPtr(SELF->numel ? mt_data(SELF) : SELF->storage->data ? mt_data(SELF) : NULL);
 }
-METHOD0(item)
+METHOD0(item, "item")
 {
-    NOTHING;
     return mtpy_item(SELF);
 }
-METHOD0(is_conj)
+METHOD0(is_conj, "is_conj")
 {
-    NOTHING;
     return PyBool_FromLong(mt_is_conj(SELF));
 }
-METHOD0(is_neg)
+METHOD0(is_neg, "is_neg")
 {
-    NOTHING;
     return PyBool_FromLong(mt_is_neg(SELF));
 }
-METHOD0(is_complex)
+METHOD0(is_complex, "is_complex")
 {
-    NOTHING;
     return PyBool_FromLong(mt_is_complex((mt_dtype)SELF->dtype));
 }
-METHOD0(is_floating_point)
+METHOD0(is_floating_point, "is_floating_point")
 {
-    NOTHING;
     return PyBool_FromLong(mt_is_floating((mt_dtype)SELF->dtype));
 }
-METHOD0(is_signed)
+METHOD0(is_signed, "is_signed")
 {
-    NOTHING;
     return PyBool_FromLong(mt_dtypes[SELF->dtype].is_signed);
 }
-METHOD0(is_inference)
+METHOD0(is_inference, "is_inference")
 {
-    NOTHING;
     return PyBool_FromLong((SELF->flags & MT_T_INFERENCE) != 0);
 }
-METHOD0(is_view)
+METHOD0(is_view, "_is_view")
 {
-    NOTHING;
     return PyBool_FromLong((SELF->flags & MT_T_VIEW) != 0);
 }
-METHOD0(bool_)
+METHOD0(bool_, "__bool__")
 {
-    NOTHING;
     mt_tensor *t = SELF;
     if (t->numel != 1) {
         if (t->numel == 0)
@@ -642,9 +676,8 @@ METHOD0(bool_)
     Py_XDECREF(v);
     return b < 0 ? NULL : PyBool_FromLong(b);
 }
-METHOD0(int_)
+METHOD0(int_, "__int__")
 {
-    NOTHING;
     PyObject *v = mtpy_item(SELF);
     if (!v)
         return NULL;
@@ -660,9 +693,8 @@ METHOD0(int_)
     Py_XDECREF(v);
     return r;
 }
-METHOD0(float_)
+METHOD0(float_, "__float__")
 {
-    NOTHING;
     PyObject *v = mtpy_item(SELF);
     if (!v)
         return NULL;
@@ -678,9 +710,8 @@ METHOD0(float_)
     Py_DECREF(v);
     return r;
 }
-METHOD0(complex_)
+METHOD0(complex_, "__complex__")
 {
-    NOTHING;
     PyObject *v = mtpy_item(SELF);
     if (!v)
         return NULL;
@@ -692,9 +723,8 @@ METHOD0(complex_)
     Py_DECREF(v);
     return r;
 }
-METHOD0(index)
+METHOD0(index, "__index__")
 {
-    NOTHING;
     mt_tensor *t = SELF;
     if (!mt_is_integral((mt_dtype)t->dtype, true) || t->numel != 1 || t->ndim > 0) {
         PyErr_SetString(PyExc_TypeError,
@@ -710,6 +740,7 @@ METHOD0(index)
 static PyObject *
 m_size(PyObject *self, PyObject *args, PyObject *kwargs)
 {
+    MTPY_OFFER(self, "size", args, kwargs);
     static char *names[] = {"dim", NULL};
     PyObject *dim = Py_None;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:size", names, &dim))
@@ -729,6 +760,7 @@ m_size(PyObject *self, PyObject *args, PyObject *kwargs)
 static PyObject *
 m_stride(PyObject *self, PyObject *args, PyObject *kwargs)
 {
+    MTPY_OFFER(self, "stride", args, kwargs);
     static char *names[] = {"dim", NULL};
     PyObject *dim = Py_None;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:stride", names, &dim))
@@ -745,6 +777,7 @@ m_stride(PyObject *self, PyObject *args, PyObject *kwargs)
 static PyObject *
 m_is_contiguous(PyObject *self, PyObject *args, PyObject *kwargs)
 {
+    MTPY_OFFER(self, "is_contiguous", args, kwargs);
     static char *names[] = {"memory_format", NULL};
     PyObject *format = NULL;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O!:is_contiguous", names, mtpy_format_type,
@@ -758,6 +791,7 @@ m_is_contiguous(PyObject *self, PyObject *args, PyObject *kwargs)
 static PyObject *
 m_requires_grad_(PyObject *self, PyObject *args, PyObject *kwargs)
 {
+    MTPY_OFFER(self, "requires_grad_", args, kwargs);
     static char *names[] = {"requires_grad", NULL};
     int on = 1;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|p:requires_grad_", names, &on))
@@ -784,9 +818,8 @@ list_of(const mt_tensor *t, int dim, const char *p)
     return list;
 }
 
-METHOD0(tolist)
+METHOD0(tolist, "tolist")
 {
-    NOTHING;
     if (mt_is_meta(SELF))
         return PyErr_Format(PyExc_NotImplementedError, "Cannot copy out of meta tensor; no data!");
     return list_of(SELF, 0, mt_data(SELF));
@@ -816,9 +849,9 @@ m_make_subclass(PyObject *unused, PyObject *args, PyObject *kwargs)
 
 static PyMethodDef methods[] = {
     {"dim", m_dim, METH_NOARGS, "Number of dimensions."},
-    {"ndimension", m_dim, METH_NOARGS, "Number of dimensions."},
+    {"ndimension", m_ndimension, METH_NOARGS, "Number of dimensions."},
     {"numel", m_numel, METH_NOARGS, "Number of elements."},
-    {"nelement", m_numel, METH_NOARGS, "Number of elements."},
+    {"nelement", m_nelement, METH_NOARGS, "Number of elements."},
     {"element_size", m_element_size, METH_NOARGS, "Bytes of one element."},
     {"storage_offset", m_storage_offset, METH_NOARGS, "Place of the first element in the storage."},
     {"data_ptr", m_data_ptr, METH_NOARGS, "Address of the first element."},
@@ -867,108 +900,118 @@ packet_of(const char *name, const mtpy_packet **cache)
     return NULL;
 }
 
+/* A binary operator: the method that does the work and, where it differs, the name under which
+ * __torch_function__ sees it. */
+typedef struct operation {
+    const char *name, *shown;
+    const mtpy_packet *packet;
+} operation;
+
 /* self.name(other); a TypeError means "not for me", so that the other operand may try. */
 static PyObject *
-binary(const mtpy_packet *packet, PyObject *self, PyObject *other)
+binary(operation *op, PyObject *self, PyObject *other)
 {
-    PyObject *r = mtpy_call(packet, self, &other, 1, NULL);
-    if (!r && PyErr_ExceptionMatches(PyExc_TypeError) && !mtpy_is_tensor(other) && !PyList_Check(other) && !PyTuple_Check(other)) {
+    const mtpy_packet *packet = packet_of(op->name, &op->packet);
+    PyObject *r = NULL;
+    if (!packet)
+        return NULL;
+    bool taken = false;
+    if (op->shown && MT_UNLIKELY(mtpy_overriding(self) || mtpy_has_torch_function(other))) {
+        const mtpy_packet shown = {op->shown, NULL, 0, MTPY_NS_METHOD};
+        taken = mtpy_torch_function(&shown, self, &other, 1, NULL, &r);
+    }
+    if (!taken)
+        r = mtpy_call(packet, self, &other, 1, NULL);
+    if (!r && PyErr_ExceptionMatches(PyExc_TypeError) && !mtpy_is_tensor(other) &&
+        !PyList_Check(other) && !PyTuple_Check(other)) {
         PyErr_Clear();
         Py_RETURN_NOTIMPLEMENTED;
     }
     return r;
 }
 
-/* `reflected`: method to call on b when only b is a tensor; NULL: the same with operands swapped
- * is right. */
+/* `reflected`: what to call on b when only b is a tensor. */
 static PyObject *
-slot(PyObject *a, PyObject *b, const char *name, const mtpy_packet **cache, const char *reflected,
-     const mtpy_packet **reflected_cache)
+slot(PyObject *a, PyObject *b, operation *op, operation *reflected)
 {
-    if (MT_LIKELY(mtpy_is_tensor(a))) {
-        const mtpy_packet *p = packet_of(name, cache);
-        return p ? binary(p, a, b) : NULL;
-    }
-    if (!reflected)
-        Py_RETURN_NOTIMPLEMENTED;
-    const mtpy_packet *p = packet_of(reflected, reflected_cache);
-    return p ? binary(p, b, a) : NULL;
+    if (MT_LIKELY(mtpy_is_tensor(a)))
+        return binary(op, a, b);
+    return binary(reflected, b, a);
 }
 
-#define BINARY_SLOT(fn, name, reflected)                                                           \
+#define BINARY_SLOT(fn, name, shown, reflected, reflected_shown)                                   \
     static PyObject *fn(PyObject *a, PyObject *b)                                                  \
     {                                                                                              \
-        static const mtpy_packet *cache, *cache2;                                                  \
-        return slot(a, b, name, &cache, reflected, &cache2);                                       \
+        static operation op = {name, shown, NULL}, swapped = {reflected, reflected_shown, NULL};   \
+        return slot(a, b, &op, &swapped);                                                          \
     }
-#define INPLACE_SLOT(fn, name)                                                                     \
+#define INPLACE_SLOT(fn, name, shown)                                                              \
     static PyObject *fn(PyObject *a, PyObject *b)                                                  \
     {                                                                                              \
-        static const mtpy_packet *cache;                                                           \
-        const mtpy_packet *p = packet_of(name, &cache);                                            \
-        return p ? binary(p, a, b) : NULL;                                                         \
+        static operation op = {name, shown, NULL};                                                 \
+        return binary(&op, a, b);                                                                  \
     }
-BINARY_SLOT(nb_add, "add", "add")
-BINARY_SLOT(nb_sub, "sub", "__rsub__")
-BINARY_SLOT(nb_mul, "mul", "mul")
-BINARY_SLOT(nb_div, "div", "__rdiv__")
-BINARY_SLOT(nb_floordiv, "floor_divide", "__rfloordiv__")
-BINARY_SLOT(nb_mod, "remainder", "__rmod__")
-BINARY_SLOT(nb_matmul, "matmul", "__rmatmul__")
-BINARY_SLOT(nb_and, "bitwise_and", "bitwise_and")
-BINARY_SLOT(nb_or, "bitwise_or", "bitwise_or")
-BINARY_SLOT(nb_xor, "bitwise_xor", "bitwise_xor")
-BINARY_SLOT(nb_lshift, "bitwise_left_shift", "__rlshift__")
-BINARY_SLOT(nb_rshift, "bitwise_right_shift", "__rrshift__")
-INPLACE_SLOT(nb_iadd, "add_")
-INPLACE_SLOT(nb_isub, "sub_")
-INPLACE_SLOT(nb_imul, "mul_")
-INPLACE_SLOT(nb_idiv, "div_")
-INPLACE_SLOT(nb_ifloordiv, "floor_divide_")
-INPLACE_SLOT(nb_imod, "remainder_")
-INPLACE_SLOT(nb_iand, "bitwise_and_")
-INPLACE_SLOT(nb_ior, "bitwise_or_")
-INPLACE_SLOT(nb_ixor, "bitwise_xor_")
-INPLACE_SLOT(nb_ilshift, "bitwise_left_shift_")
-INPLACE_SLOT(nb_irshift, "bitwise_right_shift_")
+BINARY_SLOT(nb_add, "add", NULL, "add", NULL)
+BINARY_SLOT(nb_sub, "sub", NULL, "__rsub__", NULL)
+BINARY_SLOT(nb_mul, "mul", NULL, "mul", NULL)
+BINARY_SLOT(nb_div, "div", NULL, "__rdiv__", "__rtruediv__")
+BINARY_SLOT(nb_floordiv, "floor_divide", "__floordiv__", "__rfloordiv__", NULL)
+BINARY_SLOT(nb_mod, "remainder", NULL, "__rmod__", NULL)
+BINARY_SLOT(nb_matmul, "matmul", NULL, "__rmatmul__", NULL)
+BINARY_SLOT(nb_and, "bitwise_and", "__and__", "bitwise_and", NULL)
+BINARY_SLOT(nb_or, "bitwise_or", "__or__", "bitwise_or", NULL)
+BINARY_SLOT(nb_xor, "bitwise_xor", "__xor__", "bitwise_xor", NULL)
+BINARY_SLOT(nb_lshift, "bitwise_left_shift", "__lshift__", "__rlshift__", NULL)
+BINARY_SLOT(nb_rshift, "bitwise_right_shift", "__rshift__", "__rrshift__", NULL)
+INPLACE_SLOT(nb_iadd, "add_", NULL)
+INPLACE_SLOT(nb_isub, "sub_", NULL)
+INPLACE_SLOT(nb_imul, "mul_", NULL)
+INPLACE_SLOT(nb_idiv, "div_", NULL)
+INPLACE_SLOT(nb_ifloordiv, "floor_divide_", NULL)
+INPLACE_SLOT(nb_imod, "remainder_", NULL)
+INPLACE_SLOT(nb_iand, "bitwise_and_", "__iand__")
+INPLACE_SLOT(nb_ior, "bitwise_or_", "__ior__")
+INPLACE_SLOT(nb_ixor, "bitwise_xor_", "__ixor__")
+INPLACE_SLOT(nb_ilshift, "bitwise_left_shift_", "__ilshift__")
+INPLACE_SLOT(nb_irshift, "bitwise_right_shift_", "__irshift__")
 
 static PyObject *
 nb_pow(PyObject *a, PyObject *b, PyObject *modulus)
 {
-    static const mtpy_packet *cache, *cache2;
+    static operation op = {"pow", "__pow__", NULL}, swapped = {"__rpow__", NULL, NULL};
     if (modulus != Py_None)
         Py_RETURN_NOTIMPLEMENTED;
-    return slot(a, b, "pow", &cache, "__rpow__", &cache2);
+    return slot(a, b, &op, &swapped);
 }
 
 static PyObject *
 nb_ipow(PyObject *a, PyObject *b, PyObject *modulus)
 {
-    static const mtpy_packet *cache;
+    static operation op = {"pow_", "__ipow__", NULL};
     (void)modulus;
-    const mtpy_packet *p = packet_of("pow_", &cache);
-    return p ? binary(p, a, b) : NULL;
+    return binary(&op, a, b);
 }
 
-#define UNARY_SLOT(fn, name)                                                                       \
+#define UNARY_SLOT(fn, name, shown)                                                                \
     static PyObject *fn(PyObject *a)                                                               \
     {                                                                                              \
         static const mtpy_packet *cache;                                                           \
+        MTPY_OFFER(a, shown, NULL, NULL);                                                          \
         const mtpy_packet *p = packet_of(name, &cache);                                            \
         return p ? mtpy_call(p, a, NULL, 0, NULL) : NULL;                                          \
     }
-UNARY_SLOT(nb_neg, "neg")
-UNARY_SLOT(nb_abs, "abs")
-UNARY_SLOT(nb_invert, "bitwise_not")
-UNARY_SLOT(nb_pos, "positive")
+UNARY_SLOT(nb_neg, "neg", "neg")
+UNARY_SLOT(nb_abs, "abs", "abs")
+UNARY_SLOT(nb_invert, "bitwise_not", "__invert__")
+UNARY_SLOT(nb_pos, "positive", "positive")
 
 static int
 nb_bool(PyObject *self)
 {
     PyObject *v = m_bool_(self, NULL);
-    int b = v == Py_True;
+    int b = v ? PyObject_IsTrue(v) : -1;
     Py_XDECREF(v);
-    return v ? b : -1;
+    return b;
 }
 static PyObject *nb_int(PyObject *self) { return m_int_(self, NULL); }
 static PyObject *nb_float(PyObject *self) { return m_float_(self, NULL); }
@@ -982,7 +1025,14 @@ richcompare(PyObject *a, PyObject *b, int op)
     const mtpy_packet *p = packet_of(names[op], &cache[op]);
     if (!p)
         return NULL;
-    PyObject *r = mtpy_call(p, a, &b, 1, NULL);
+    PyObject *r = NULL;
+    bool taken = false;
+    if (op == Py_EQ && MT_UNLIKELY(mtpy_overriding(a) || mtpy_has_torch_function(b))) {
+        static const mtpy_packet shown = {"__eq__", NULL, 0, MTPY_NS_METHOD};
+        taken = mtpy_torch_function(&shown, a, &b, 1, NULL, &r);
+    }
+    if (!taken)
+        r = mtpy_call(p, a, &b, 1, NULL);
     if (!r && PyErr_ExceptionMatches(PyExc_TypeError) && !mtpy_is_tensor(b)) {
         PyErr_Clear();
         Py_RETURN_NOTIMPLEMENTED;
@@ -993,12 +1043,19 @@ richcompare(PyObject *a, PyObject *b, int op)
 static Py_hash_t
 hash(PyObject *self)
 {
-    return _Py_HashPointer(self);
+    return (Py_hash_t)self; /* id(x), as in PyTorch */
 }
 
 static Py_ssize_t
 length(PyObject *self)
 {
+    PyObject *outcome;
+    if (MT_UNLIKELY(mtpy_overriding(self)) &&
+        mtpy_override_method(self, "__len__", NULL, NULL, &outcome)) {
+        Py_ssize_t n = outcome ? PyNumber_AsSsize_t(outcome, PyExc_OverflowError) : -1;
+        Py_XDECREF(outcome);
+        return n;
+    }
     if (SELF->ndim == 0) {
         PyErr_SetString(PyExc_TypeError, "len() of a 0-d tensor");
         return -1;
@@ -1112,6 +1169,11 @@ mtpy_add_tensor(PyObject *module)
         return -1;
     mtpy_tensor_type = mtpy_tensor_base;
     for (PyMethodDef *m = mtpy_methods_method; m->ml_name; m++) {
+        /* what a slot answers for stays with the slot: with a method in its place Tensor would
+         * look the method up for every operation */
+        if (!strncmp(m->ml_name, "__", 2) &&
+            PyDict_GetItemString(mtpy_tensor_base->tp_dict, m->ml_name))
+            continue;
         PyObject *descr = PyDescr_NewMethod(mtpy_tensor_base, m);
         int rc = descr ? PyDict_SetItemString(mtpy_tensor_base->tp_dict, m->ml_name, descr) : -1;
         Py_XDECREF(descr);

@@ -3,7 +3,8 @@
 from . import _C
 
 __all__ = ["is_tensor", "is_storage", "numel", "set_default_dtype", "typename", "is_floating_point", "is_complex",
-           "is_nonzero", "nonzero", "asarray", "is_conj", "is_neg", "is_signed", "is_inference"]
+           "is_nonzero", "nonzero", "asarray", "is_conj", "is_neg", "is_signed", "is_inference",
+           "set_default_device", "get_default_device"]
 
 
 def is_tensor(obj, /):
@@ -24,6 +25,26 @@ def set_default_dtype(d, /):
     _C._set_default_dtype(d)
 
 
+def set_default_device(device):
+    """Makes tensors on `device` where a call names none; None: on the CPU again.
+
+    Holds for the calling thread. Slows every call down a little while it is set; ``with
+    torch.device(...)`` does the same for a block. Reference: torch.set_default_device.
+    """
+    from .utils._device import set_device
+
+    set_device(device)
+
+
+def get_default_device():
+    """The device on which tensors are made where a call names none."""
+    if not _C._len_torch_function_stack():
+        return _C.device("cpu")
+    from .utils._device import current_device
+
+    return current_device()
+
+
 def typename(obj, /):
     """The type of an object as text, tensors as 'torch.FloatTensor'."""
     if isinstance(obj, _C.TensorBase):
@@ -38,6 +59,8 @@ def typename(obj, /):
 
 def _method(name):
     def function(input):
+        if _C._has_torch_function_unary(input):
+            return _C._handle_torch_function(function, (input,), (input,), {})
         return getattr(input, name)()
 
     function.__name__ = function.__qualname__ = name
@@ -78,6 +101,10 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=None):
     """
     global _asarray_warned
 
+    if _C._has_torch_function_unary(obj):
+        return _C._handle_torch_function(
+            asarray, (obj,), (obj,), dict(dtype=dtype, device=device, copy=copy, requires_grad=requires_grad)
+        )
     shared = True
     if isinstance(obj, _C.TensorBase):
         made = obj

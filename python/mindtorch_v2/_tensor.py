@@ -3,6 +3,48 @@
 from . import _C
 
 
+def _overridable(function):
+    """Lets subclasses and modes take a method over before it runs.
+
+    They get what has no default by position and all else by name, as PyTorch passes it.
+    """
+
+    def method(self, /, *args, **kwargs):
+        if _C._has_torch_function_unary(self):
+            return _hand_over(method, function, (self, *args), kwargs)
+        return function(self, *args, **kwargs)
+
+    method.__name__ = function.__name__
+    method.__qualname__ = function.__qualname__
+    method.__doc__ = function.__doc__
+    method.__wrapped__ = function
+    return method
+
+
+def _hand_over(method, function, args, kwargs):
+    code, defaults = function.__code__, function.__defaults__ or ()
+    names = code.co_varnames[: code.co_argcount]
+    required = code.co_argcount - len(defaults)
+    known = {*names, *(function.__kwdefaults__ or ())}
+    if len(args) > code.co_argcount or len(args) + len(kwargs) < required or not known.issuperset(kwargs):
+        return function(*args, **kwargs)  # its own TypeError
+    given = dict(zip(names[required:], defaults), **(function.__kwdefaults__ or {}))
+    given.update(zip(names[required:], args[required:]), **kwargs)
+    first = [*args[:required], *(given.pop(n) for n in names[len(args) : required])]
+    return _C._handle_torch_function(method, (args[0],), tuple(first), given)
+
+
+def _convert(result, cls):
+    """Tensors in the result become `cls`, which shares their memory and history."""
+    if cls is Tensor:
+        return result
+    if isinstance(result, Tensor) and not isinstance(result, cls):
+        return result.as_subclass(cls)
+    if isinstance(result, (tuple, list)):
+        return type(result)(_convert(r, cls) for r in result)
+    return result
+
+
 class _TensorMeta(type(_C.TensorBase)):
     """Metaclass of Tensor; Parameter and the legacy types hook into isinstance here."""
 
@@ -19,14 +61,32 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
     """
 
     __module__ = __package__
-    __torch_function__ = _C._disabled_torch_function_impl
     __array_priority__ = 1000
 
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        """Runs `func` and gives its tensors the class `cls`.
+
+        Subclasses that override call this through ``super()``. Returns NotImplemented where a type
+        in `types` is not a class that `cls` derives from.
+        """
+        if not all(issubclass(cls, t) for t in types):
+            return NotImplemented
+        with _C.DisableTorchFunctionSubclass():
+            result = func(*args, **(kwargs or {}))
+        from .overrides import get_default_nowrap_functions
+
+        if func in get_default_nowrap_functions():
+            return result
+        return _convert(result, cls)
+
+    @_overridable
     def __repr__(self, *, tensor_contents=None):
         from . import _tensor_str
 
         return _tensor_str._str(self, tensor_contents=tensor_contents)
 
+    @_overridable
     def __format__(self, format_spec):
         if self.dim() == 0 and not self.is_meta and type(self) is Tensor:
             return self.item().__format__(format_spec)
@@ -37,9 +97,11 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
             raise TypeError("iteration over a 0-d tensor")
         return iter(self.unbind(0))
 
+    @_overridable
     def __reversed__(self):
         return self if self.dim() == 0 else self.flip(0)
 
+    @_overridable
     def __contains__(self, element, /):
         if isinstance(element, (Tensor, int, float, complex, bool)):
             return bool((element == self).any().item())
@@ -47,6 +109,7 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
             f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
         )
 
+    @_overridable
     def __deepcopy__(self, memo):
         if id(self) in memo:
             return memo[id(self)]
@@ -76,11 +139,13 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
         memo[id(self)] = made
         return made
 
+    @_overridable
     def __reduce_ex__(self, protocol):
         from . import _utils
 
         return _utils._reduce_tensor(self, protocol)
 
+    @_overridable
     def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
         """Adds d self / d leaf into `leaf.grad` for every leaf that `self` was computed from.
 
@@ -92,6 +157,7 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
 
         autograd.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
+    @_overridable
     def detach_(self):
         """Takes the history away in place. Raises RuntimeError for a view."""
         return _C._detach_(self)
@@ -104,6 +170,7 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
         hooks[handle.id] = hook
         return handle
 
+    @_overridable
     def register_hook(self, hook):
         """Calls `hook(grad)` whenever backward has computed the gradient of this tensor.
 
@@ -115,6 +182,7 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
         return Tensor._hook_handle(_C._tensor_hooks(self), hook)
 
+    @_overridable
     def register_post_accumulate_grad_hook(self, hook):
         """Calls `hook(tensor)` after backward has added to `tensor.grad`; leaves only.
 
@@ -127,6 +195,7 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
             raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
         return Tensor._hook_handle(_C._post_accumulate_hooks(self), hook)
 
+    @_overridable
     def retain_grad(self):
         """Lets a tensor that is no leaf keep its gradient in `grad`; does nothing for leaves.
 
@@ -142,13 +211,16 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
     def _backward_hooks(self, hooks):
         _C._set_backward_hooks(self, hooks)
 
+    @_overridable
     def is_shared(self):
         return self.untyped_storage().is_shared()
 
+    @_overridable
     def share_memory_(self):
         self.untyped_storage().share_memory_()
         return self
 
+    @_overridable
     def storage(self):
         """The typed storage of the tensor (deprecated; see untyped_storage)."""
         from . import storage
@@ -161,14 +233,17 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
 
         return TypedStorage(wrap_storage=self.untyped_storage(), dtype=self.dtype, _internal=True)
 
+    @_overridable
     def __array__(self, dtype=None):
         return self.numpy() if dtype is None else self.numpy().astype(dtype, copy=False)
 
+    @_overridable
     def __array_wrap__(self, array):
         if array.dtype == bool:
             array = array.astype("uint8")  # a mask of old NumPy code
         return _C.from_numpy(array)
 
+    @_overridable
     def __dlpack_device__(self):
         """(device type, device index) as DLPack numbers them."""
         from .utils.dlpack import DLDeviceType
@@ -177,11 +252,13 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
             raise ValueError(f"Unknown device type {self.device.type} for Dlpack")
         return DLDeviceType.kDLCPU, 0
 
+    @_overridable
     def nonzero(self, *, as_tuple=False):
         """Places of the elements that are not zero: int64 of shape (n, dim), or with as_tuple one
         1-D tensor per dimension."""
         return self.nonzero_numpy() if as_tuple else super().nonzero()
 
+    @_overridable
     def __dir__(self):
         return sorted({*object.__dir__(self), *dir(type(self))} - {"volatile", "__cuda_array_interface__"})
 
