@@ -1,6 +1,7 @@
 /* More views, joins and rearrangements. */
 #include <stdlib.h>
 
+#include "autograd/formulas.h"
 #include "base/error.h"
 #include "base/pool.h"
 #include "ops/pointwise.h"
@@ -1028,12 +1029,7 @@ int
 op_stack_out(mt_tensor *const *tensors, int64_t n, int64_t dim, mt_tensor *out)
 {
     mt_tensor *r = aten_stack(tensors, n, dim);
-    int rc = r ? mt_resize_output(out, r->ndim, r->sizes) : -1;
-    if (rc == 0 && !mt_can_cast((mt_dtype)r->dtype, (mt_dtype)out->dtype))
-        rc = mt_fail(MT_RUNTIME, "result type %s can't be cast to the desired output type %s",
-                     mt_dtypes[r->dtype].scalar_name, mt_dtypes[out->dtype].scalar_name);
-    if (rc == 0)
-        rc = aten_copy_(out, r, false);
+    int rc = r ? mt_copy_to_out(out, r, "stack") : -1;
     mt_xrelease(r);
     return rc;
 }
@@ -1110,7 +1106,7 @@ triangle(mt_call *call, mt_tensor *self, int64_t diagonal, bool upper)
     if (out != self && mt_copy_data(out, self) < 0)
         return -1;
     int64_t rows = out->sizes[out->ndim - 2], columns = out->sizes[out->ndim - 1];
-    int64_t batch = rows * columns ? out->numel / (rows * columns) : 0, item = mt_itemsize(out);
+    int64_t batch = rows != 0 && columns != 0 ? out->numel / (rows * columns) : 0, item = mt_itemsize(out);
     int64_t rs = out->strides[out->ndim - 2], cs = out->strides[out->ndim - 1];
     int64_t index[MT_MAX_DIMS] = {0};
     for (int64_t b = 0; b < batch; b++) {
