@@ -64,6 +64,36 @@ def specialise(expr: str, suffix: str, ctype: str) -> str:
     return re.sub(r"\b(mt_[a-z0-9_]+?)\(", lambda m: f"{m[1]}_{suffix}(", expr)
 
 
+def ternary(expr: str) -> tuple[str, str, str] | None:
+    """The parts of `a ? b : c`, None for an expression of another form."""
+    depth = nested = 0
+    at = -1
+    for i, c in enumerate(expr):
+        depth += c in "([{"
+        depth -= c in ")]}"
+        if depth:
+            continue
+        if c == "?":
+            if at < 0:
+                at = i
+            else:
+                nested += 1
+        elif c == ":" and at >= 0:
+            if not nested:
+                return expr[:at].strip(), expr[at + 1:i].strip(), expr[i + 1:].strip()
+            nested -= 1
+    return None
+
+
+def cases(expr: str, uniform: set[str]) -> list[tuple[str, str]]:
+    """Pairs of a condition that holds for all elements or none, and the kernel in that case; the
+    last condition is empty."""
+    parts = ternary(expr)
+    if parts is None or not set(re.findall(r"\b[a-z]\w*", parts[0])) <= uniform:
+        return [("", expr)]
+    return [(parts[0], parts[1]), *cases(parts[2], uniform)]
+
+
 def loop(e: Entry, d: str) -> str | None:
     p = e.pointwise
     assert p is not None
@@ -99,19 +129,36 @@ def loop(e: Entry, d: str) -> str | None:
         lines.append(f"    if (MT_UNLIKELY(hard)) {{\n    {head}\n        o0[i] = {store.format(x=value)};\n    }}"
                      "\n    return;\n    }")
         exprs = [f"mt_{guarded[1]}_easy(a)"]
-    lines.append("    MT_VECTORIZE\n    for (int64_t i = 0; i < n; i++) {")
+    # A number among the inputs is the same for a whole run; what depends on it and on parameters
+    # alone is decided before the loop.
+    types = {a.name: a.type for a in e.schema.args}
+    fixed = ["abcdef"[j] for j, i in enumerate(p["inputs"]) if types[i] == "Scalar"]
+    uniform = {*fixed, *(f"{pn}{end}" for pn in p["params"] for end in ("", "_i", "_f"))}
     for j in range(n_in):
-        v = "abcdef"[j]
-        if re.search(rf"\b{v}\b", expr):
-            lines.append(f"        const {cty} {v} = {load.format(x=f'x{j}[i]')};")
-        else:
-            lines.append(f"        (void)x{j};")
-    for j, x in enumerate(exprs):
-        x = specialise(x, suf, cty)
-        if rd == "bool" and (d != "bool" or True):
-            x = f"({x}) != 0" if not re.search(r"[<>=!]=|[<>]|\|\||&&|^!", x) else f"({x})"
-        lines.append(f"        o{j}[i] = {store.format(x=x)};")
-    lines += ["    }", "}"]
+        if not re.search(rf"\b{'abcdef'[j]}\b", expr):
+            lines.append(f"    (void)x{j};")
+    split = cases(expr, uniform) if n_out == 1 and not guarded else [("", "")]
+    for condition, body in split:
+        if condition:
+            condition = specialise(condition, suf, cty)
+            for v in fixed:
+                first = load.format(x=f"x{'abcdef'.index(v)}[0]")
+                condition = re.sub(rf"\b{v}\b", first, condition)
+            lines.append(f"    if ({condition}) {{")
+        lines.append("    MT_VECTORIZE\n    for (int64_t i = 0; i < n; i++) {")
+        for j in range(n_in):
+            v = "abcdef"[j]
+            if re.search(rf"\b{v}\b", body or expr):
+                lines.append(f"        const {cty} {v} = {load.format(x=f'x{j}[i]')};")
+        for j, x in enumerate([body] if body else exprs):
+            x = specialise(x, suf, cty)
+            if rd == "bool":
+                x = f"({x}) != 0" if not re.search(r"[<>=!]=|[<>]|\|\||&&|^!", x) else f"({x})"
+            lines.append(f"        o{j}[i] = {store.format(x=x)};")
+        lines.append("    }")
+        if condition:
+            lines.append("    return;\n    }")
+    lines.append("}")
     return "\n".join(lines) + "\n"
 
 

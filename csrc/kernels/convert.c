@@ -43,6 +43,9 @@ typedef struct pair { uint64_t a, b; } pair;
             T v = *(const T *)from;                                                                \
             for (int64_t i = 0; i < n; i++)                                                        \
                 o[i] = v;                                                                          \
+        } else if (stride == 2 * sizeof(T)) {                                                      \
+            for (int64_t i = 0; i < n; i++)                                                        \
+                o[i] = ((const T *)from)[2 * i];                                                   \
         } else                                                                                     \
             for (int64_t i = 0; i < n; i++)                                                        \
                 o[i] = *(const T *)(from + i * stride);                                            \

@@ -2,8 +2,8 @@
  *
  * A row is `n` contiguous elements of a compute dtype: int64, float32, float64, and complex where
  * that has a meaning. The order of additions is fixed: blocks of 1024 elements, element i of a
- * block in lane i % 32, lanes folded pairwise, blocks combined pairwise in the order of a binary
- * counter. It depends neither on the width of the machine's vectors nor on threads. */
+ * block in lane i % 32, blocks combined lane by lane and pairwise in the order of a binary counter,
+ * the lanes of the total folded pairwise. It depends neither on the width of the machine's vectors nor on threads. */
 #pragma once
 
 #include "base/dtype.h"
@@ -30,6 +30,12 @@ typedef enum mt_row_op {
 } mt_row_op;
 
 typedef void (*mt_row_kernel)(const void *x, int64_t n, void *out, double param);
+
+/* Sums of `width` columns of n rows, `stride` elements from one row to the next. The order of
+ * additions depends on n alone. int64, float32, float64; NULL for others. */
+typedef void (*mt_column_sum)(const void *x, int64_t n, int64_t stride, int64_t width, void *out);
+mt_column_sum mt_column_sum_of(mt_dtype dtype);
+#define MT_SUM_COLUMNS 256 /* width at most */
 
 /* NULL where the dtype has none. */
 mt_row_kernel mt_row_kernel_of(mt_row_op op, mt_dtype dtype);

@@ -8,6 +8,7 @@
 
 #define LANES 32
 #define BLOCK 1024
+#define COLUMN_RUN 64
 
 #define JOIN2(a, b) a##_##b
 #define JOIN(a, b) JOIN2(a, b)
@@ -16,6 +17,7 @@
 /* Integers add and multiply modulo 2^64. */
 #define NAME i64
 #define T int64_t
+#define SUM_T uint64_t
 #define ADD(a, b) ((int64_t)((uint64_t)(a) + (uint64_t)(b)))
 #define MUL(a, b) ((int64_t)((uint64_t)(a) * (uint64_t)(b)))
 #define IS_NAN(a) 0
@@ -25,6 +27,8 @@
 
 #define NAME f32
 #define T float
+#define SUM_T float
+#define BITS_T int32_t
 #define REAL
 #define ADD(a, b) ((a) + (b))
 #define MUL(a, b) ((a) * (b))
@@ -41,6 +45,8 @@
 
 #define NAME f64
 #define T double
+#define SUM_T double
+#define BITS_T int64_t
 #define REAL
 #define ADD(a, b) ((a) + (b))
 #define MUL(a, b) ((a) * (b))
@@ -113,6 +119,7 @@ COMPLEX_ROWS(c128, mt_complex128, double, f64)
 
 mt_row_kernel MT_K(mt_row_pick)(mt_row_op op, mt_dtype dtype);
 mt_row_gradient MT_K(mt_row_gradient_pick)(bool logarithm, mt_dtype dtype);
+mt_column_sum MT_K(mt_column_sum_pick)(mt_dtype dtype);
 
 #define ALL_ROWS(name)                                                                             \
     [MT_ROW_SUM] = sum_##name, [MT_ROW_PROD] = prod_##name, [MT_ROW_CUMSUM] = cumsum_##name,       \
@@ -153,4 +160,13 @@ MT_K(mt_row_gradient_pick)(bool logarithm, mt_dtype dtype)
     if (dtype == MT_FLOAT32)
         return logarithm ? log_softmax_slope_f32 : softmax_slope_f32;
     return dtype != MT_FLOAT64 ? NULL : logarithm ? log_softmax_slope_f64 : softmax_slope_f64;
+}
+
+mt_column_sum
+MT_K(mt_column_sum_pick)(mt_dtype dtype)
+{
+    return dtype == MT_FLOAT32   ? columns_f32
+           : dtype == MT_FLOAT64 ? columns_f64
+           : dtype == MT_INT64   ? columns_i64
+                                 : NULL;
 }

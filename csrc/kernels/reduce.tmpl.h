@@ -1,46 +1,59 @@
-/* Row kernels of one element type: T, NAME, ADD, MUL, IS_NAN, LOWEST, HIGHEST and, where REAL is
- * defined, EXP, LOG, LOG1P, POW, SQRT, ABS. Included by reduce.k.c only. */
+/* Row kernels of one element type: T, NAME, SUM_T (T that wraps), ADD, MUL, IS_NAN, LOWEST, HIGHEST
+ * and, where REAL is defined, EXP, LOG, LOG1P, POW, SQRT, ABS, and BITS_T, an integer of T's size.
+ * Included by reduce.k.c only. */
 
-/* Sums n terms TERM(v) of an element v in the fixed order; `parts` is 2 for interleaved complex
- * numbers, whose lanes fold down to a pair. */
+typedef SUM_T F(sum_t);
+typedef SUM_T F(vec) __attribute__((vector_size(MT_VECTOR_BYTES), aligned(sizeof(SUM_T)), may_alias));
+#define VECTORS ((int)(LANES * sizeof(T) / MT_VECTOR_BYTES)) /* that hold the lanes */
+#define PER_VECTOR ((int)(MT_VECTOR_BYTES / sizeof(T)))
+
+/* Sums n terms TERM(v) of elements v, numbers or vectors, in the fixed order; `parts` is 2 for
+ * interleaved complex numbers, whose lanes fold down to a pair. */
 #define ADD_UP(function, TERM)                                                                     \
     static void F(function)(const void *x, int64_t n, T *out, int parts)                           \
     {                                                                                              \
-        const T *p = x;                                                                            \
-        T stack[2 * 64] = {0};                                                                     \
+        const F(sum_t) *p = x;                                                                     \
+        F(vec) stack[64][VECTORS]; /* of a power of two of blocks each, the first of the most */   \
         int64_t blocks = 0;                                                                        \
         int depth = 0;                                                                             \
-        for (int64_t at = 0; at < n || !blocks; at += BLOCK, blocks++) {                           \
-            T lane[LANES] = {0};                                                                   \
+        for (int64_t at = 0; at < n || !blocks; at += BLOCK) {                                     \
+            F(vec) sum[VECTORS] = {0};                                                             \
             int64_t m = n - at < BLOCK ? n - at : BLOCK, i = 0;                                    \
             for (; i + LANES <= m; i += LANES)                                                     \
-                for (int l = 0; l < LANES; l++) {                                                  \
-                    T v = p[at + i + l];                                                           \
-                    lane[l] = ADD(lane[l], TERM(v));                                               \
+                _Pragma("GCC unroll 16") for (int k = 0; k < VECTORS; k++)                         \
+                {                                                                                  \
+                    F(vec) v = *(const F(vec) *)(p + at + i + k * PER_VECTOR);                     \
+                    sum[k] += TERM(v);                                                             \
                 }                                                                                  \
-            for (int l = 0; i + l < m; l++) {                                                      \
-                T v = p[at + i + l];                                                               \
-                lane[l] = ADD(lane[l], TERM(v));                                                   \
+            F(sum_t) rest[LANES] = {0};                                                            \
+            if (i < m) {                                                                           \
+                memcpy(rest, p + at + i, (size_t)(m - i) * sizeof(T));                             \
+                _Pragma("GCC unroll 16") for (int k = 0; k < VECTORS; k++)                         \
+                {                                                                                  \
+                    F(vec) v = *(const F(vec) *)(rest + k * PER_VECTOR);                           \
+                    sum[k] += TERM(v);                                                             \
+                }                                                                                  \
             }                                                                                      \
-            for (int half = LANES / 2; half >= parts; half /= 2)                                   \
-                for (int l = 0; l < half; l++)                                                     \
-                    lane[l] = ADD(lane[l], lane[l + half]);                                        \
-            stack[2 * depth] = lane[0];                                                            \
-            stack[2 * depth + 1] = lane[1];                                                        \
-            depth++;                                                                               \
-            for (int64_t b = blocks + 1; !(b & 1) && depth > 1; b >>= 1) {                         \
+            blocks++;                                                                              \
+            for (int64_t b = blocks; !(b & 1); b >>= 1) {                                          \
                 depth--;                                                                           \
-                stack[2 * depth - 2] = ADD(stack[2 * depth - 2], stack[2 * depth]);                \
-                stack[2 * depth - 1] = ADD(stack[2 * depth - 1], stack[2 * depth + 1]);            \
+                _Pragma("GCC unroll 16") for (int k = 0; k < VECTORS; k++) sum[k] =                \
+                    stack[depth][k] + sum[k];                                                      \
             }                                                                                      \
+            _Pragma("GCC unroll 16") for (int k = 0; k < VECTORS; k++) stack[depth][k] = sum[k];   \
+            depth++;                                                                               \
         }                                                                                          \
         while (depth > 1) {                                                                        \
             depth--;                                                                               \
-            stack[2 * depth - 2] = ADD(stack[2 * depth - 2], stack[2 * depth]);                    \
-            stack[2 * depth - 1] = ADD(stack[2 * depth - 1], stack[2 * depth + 1]);                \
+            for (int k = 0; k < VECTORS; k++)                                                      \
+                stack[depth - 1][k] += stack[depth][k];                                            \
         }                                                                                          \
-        for (int k = 0; k < parts; k++)                                                            \
-            out[k] = stack[k];                                                                     \
+        F(sum_t) lane[LANES];                                                                      \
+        memcpy(lane, stack[0], sizeof lane);                                                       \
+        for (int half = LANES / 2; half >= parts; half /= 2)                                       \
+            for (int l = 0; l < half; l++)                                                         \
+                lane[l] += lane[l + half];                                                         \
+        memcpy(out, lane, (size_t)parts * sizeof(T));                                              \
     }
 #define PLAIN(v) (v)
 ADD_UP(add_up, PLAIN)
@@ -50,6 +63,42 @@ F(sum)(const void *x, int64_t n, void *out, double param)
 {
     (void)param;
     F(add_up)(x, n, out, 1);
+}
+
+/* Sums of columns, side by side: runs of COLUMN_RUN rows, four rows at a time, runs combined
+ * pairwise in the order of a binary counter. */
+static void
+F(columns)(const void *x, int64_t n, int64_t stride, int64_t width, void *out)
+{
+    const F(sum_t) *p = x;
+    F(sum_t) stack[48][MT_SUM_COLUMNS]; /* 2^48 runs do not fit a memory */
+    int64_t runs = 0;
+    int depth = 0;
+    for (int64_t at = 0; at < n || !runs; at += COLUMN_RUN) {
+        F(sum_t) *restrict sum = stack[depth];
+        memset(sum, 0, (size_t)width * sizeof(T));
+        int64_t end = n - at < COLUMN_RUN ? n : at + COLUMN_RUN, i = at;
+        for (; i + 4 <= end; i += 4) {
+            const F(sum_t) *r0 = p + i * stride, *r1 = r0 + stride, *r2 = r1 + stride,
+                           *r3 = r2 + stride;
+            for (int64_t c = 0; c < width; c++)
+                sum[c] += (r0[c] + r1[c]) + (r2[c] + r3[c]);
+        }
+        for (; i < end; i++)
+            for (int64_t c = 0; c < width; c++)
+                sum[c] += p[i * stride + c];
+        runs++;
+        depth++;
+        for (int64_t b = runs; !(b & 1); b >>= 1) {
+            depth--;
+            for (int64_t c = 0; c < width; c++)
+                stack[depth - 1][c] += stack[depth][c];
+        }
+    }
+    for (; depth > 1; depth--)
+        for (int64_t c = 0; c < width; c++)
+            stack[depth - 2][c] += stack[depth - 1][c];
+    memcpy(out, stack[0], (size_t)width * sizeof(T));
 }
 
 static void
@@ -169,8 +218,9 @@ EXTREME(max, >, >=, LOWEST)
 EXTREME(min, <, <=, HIGHEST)
 
 #ifdef REAL
-#define WITHOUT_NAN(v) (IS_NAN(v) ? 0 : (v))
-#define MAGNITUDE(v) ABS(v)
+#define WITHOUT_NAN(v) ((F(vec))((v == v) & (F(bits))v))
+#define MAGNITUDE(v) ((F(vec))((F(bits))v & (BITS_T)(((uint64_t)1 << (8 * sizeof(T) - 1)) - 1)))
+typedef BITS_T F(bits) __attribute__((vector_size(MT_VECTOR_BYTES), aligned(sizeof(SUM_T)), may_alias));
 #define SQUARE(v) ((v) * (v))
 ADD_UP(add_up_finite, WITHOUT_NAN)
 ADD_UP(add_up_magnitudes, MAGNITUDE)
@@ -190,14 +240,23 @@ F(moments)(const void *x, int64_t n, void *out, double param)
     (void)param;
     const T *p = x;
     double lane[8] = {0}, *o = out;
-    for (int64_t i = 0; i < n; i++)
-        lane[i & 7] += (double)p[i];
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (int l = 0; l < 8; l++)
+            lane[l] += (double)p[i + l];
+    for (int l = 0; i + l < n; l++)
+        lane[l] += (double)p[i + l];
     double mean = (((lane[0] + lane[4]) + (lane[2] + lane[6])) +
                    ((lane[1] + lane[5]) + (lane[3] + lane[7]))) / (double)n;
     memset(lane, 0, sizeof lane);
-    for (int64_t i = 0; i < n; i++) {
-        double d = (double)p[i] - mean;
-        lane[i & 7] += d * d;
+    for (i = 0; i + 8 <= n; i += 8)
+        for (int l = 0; l < 8; l++) {
+            double d = (double)p[i + l] - mean;
+            lane[l] += d * d;
+        }
+    for (int l = 0; i + l < n; l++) {
+        double d = (double)p[i + l] - mean;
+        lane[l] += d * d;
     }
     o[0] = mean;
     o[1] = 0;
@@ -346,6 +405,10 @@ F(log_softmax_slope)(const void *grad, const void *output, int64_t n, void *out)
 #undef SQRT
 #undef ABS
 #undef ADD_UP
+#undef SUM_T
+#undef BITS_T
+#undef VECTORS
+#undef PER_VECTOR
 #undef PLAIN
 #undef EXTREME
 #undef WITHOUT_NAN

@@ -144,6 +144,54 @@ mt_rows_run(mt_row_kernel kernel, const mt_tensor *rows, int64_t n, void *out, s
     mt_parallel_for(count, MT_MAX(1, MT_GRAIN / MT_MAX(n, 1)), run_rows, &w);
 }
 
+/* Sums over dimensions that lie next to each other in a contiguous tensor, in front of others: the
+ * rows stay where they are and columns are summed side by side. */
+typedef struct column_work {
+    mt_column_sum sum;
+    const char *x;
+    char *out;
+    int64_t n, width, parts; /* rows, columns, tasks a row of them makes */
+    int64_t size;
+} column_work;
+
+static void
+run_columns(void *ctx, int64_t begin, int64_t end)
+{
+    const column_work *w = ctx;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t outer = i / w->parts, from = i % w->parts * MT_SUM_COLUMNS;
+        w->sum(w->x + (outer * w->n * w->width + from) * w->size, w->n, w->width,
+               MT_MIN(w->width - from, MT_SUM_COLUMNS), w->out + (outer * w->width + from) * w->size);
+    }
+}
+
+/* True when this way was taken. */
+static bool
+sum_columns(const mt_tensor *self, const bool *drop, mt_dtype compute, mt_tensor *out)
+{
+    int first = 0, last = self->ndim;
+    mt_column_sum sum = mt_column_sum_of(compute);
+    if (!sum || self->dtype != compute || out->dtype != compute || !mt_is_contiguous(self) ||
+        !mt_is_contiguous(out) || self->numel == 0)
+        return false;
+    while (first < last && !drop[first])
+        first++;
+    while (last > first && !drop[last - 1])
+        last--;
+    int64_t outer = 1, n = 1, width = 1;
+    for (int d = 0; d < self->ndim; d++) {
+        if (d >= first && d < last && !drop[d])
+            return false;
+        *(d < first ? &outer : d < last ? &n : &width) *= self->sizes[d];
+    }
+    if (width < 4)
+        return false;
+    int64_t parts = (width + MT_SUM_COLUMNS - 1) / MT_SUM_COLUMNS;
+    column_work w = {sum, mt_data(self), mt_data(out), n, width, parts, mt_itemsize(self)};
+    mt_parallel_for(outer * parts, MT_MAX(1, MT_GRAIN / (n * MT_SUM_COLUMNS)), run_columns, &w);
+    return true;
+}
+
 int
 mt_rows_reduce(mt_tensor *self, const bool *drop, mt_row_op op, mt_dtype compute, mt_dtype made,
                double param, mt_tensor *out)
@@ -153,6 +201,8 @@ mt_rows_reduce(mt_tensor *self, const bool *drop, mt_row_op op, mt_dtype compute
         return mt_fail(MT_NOT_IMPLEMENTED, "\"reduction_cpu\" not implemented for '%s'",
                        mt_dtypes[self->dtype].scalar_name);
     if (out->numel == 0)
+        return 0;
+    if (op == MT_ROW_SUM && sum_columns(self, drop, compute, out))
         return 0;
     int64_t n = mt_dropped_numel(self, drop);
     mt_tensor *rows = mt_rows_of(self, drop, compute), *target = out;
