@@ -44,7 +44,7 @@ _find_blas()
 _SUBMODULES = frozenset(
     "autograd nn optim utils multiprocessing profiler serialization storage random overrides library "
     "linalg fft special func types testing amp backends cpu cuda jit futures distributions _tensor_str "
-    "return_types masked signal functional hub _utils onnx sparse".split()
+    "return_types masked signal functional hub _utils onnx sparse xpu mps mtia accelerator compiler".split()
 )
 _LAZY = {
     **dict.fromkeys(
@@ -68,6 +68,8 @@ _LAZY = {
     "default_generator": "random",
     "vmap": "func",
     "autocast": "amp",
+    "AcceleratorError": "_errors",
+    "OutOfMemoryError": "_errors",
 }
 
 
