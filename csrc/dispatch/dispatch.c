@@ -58,6 +58,10 @@ static MT_NOINLINE int
 recorded(mt_call *call, uint32_t on)
 {
     mt_op *op = (mt_op *)call->op;
+    if (op->flags & MT_OP_SILENT) {
+        call->mark.record = NULL;
+        return op->table[mt_highest_functionality(call->keys)](call);
+    }
     if (!op->profiler_id)
         op->profiler_id = mt_prof_name(op->name, op->overload);
     mt_thread *thread = call->thread;
@@ -69,6 +73,8 @@ recorded(mt_call *call, uint32_t on)
     call->mark = mark;
     int rc = op->table[mt_highest_functionality(call->keys)](call);
     mt_prof_op_end(mark);
+    if ((op->flags & MT_OP_SILENT_SELF) && rc == 0 && call->rets[0].u.t == call->args[0].u.t)
+        mt_prof_op_cancel(mark);
     return rc;
 }
 
@@ -129,6 +135,12 @@ int
 mt_handle_composite(mt_call *call)
 {
     return call->op->impl(call);
+}
+
+int
+mt_call_alias(mt_call *call)
+{
+    return mt_dispatch(call->op->spec, call->args, call->rets);
 }
 
 int

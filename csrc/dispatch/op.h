@@ -57,6 +57,8 @@ enum {                       /* mt_op.flags */
     MT_OP_NONDETERMINISTIC = 1 << 14,
     MT_OP_CUSTOM = 1 << 15,    /* defined at run time */
     MT_OP_OWN_TABLE = 1 << 16, /* the handler table was changed at run time */
+    MT_OP_SILENT = 1 << 17,    /* no event of its own in profiles: PyTorch calls no such operator */
+    MT_OP_SILENT_SELF = 1 << 18, /* none where self is returned: PyTorch does not call it then */
 };
 
 /* How vmap runs an operator (mt_op.batch_rule). */
@@ -196,6 +198,7 @@ int mt_register_op(mt_op *op); /* a record made at run time, kept for ever */
 /* Generic handlers, one each (the files are named after the layer). */
 int mt_handle_dense(mt_call *call);       /* CPU, Meta: structured or direct kernels */
 int mt_handle_composite(mt_call *call);
+int mt_call_alias(mt_call *call); /* kernel of another name: spec is the record that does the work */
 int mt_handle_adinplaceorview(mt_call *call); /* versions and views: autograd/view.c */
 int mt_handle_autograd(mt_call *call);    /* autograd/record.c */
 int mt_handle_conjugate(mt_call *call);   /* dispatch/conjugate.c */

@@ -62,7 +62,7 @@ def show(entries: list[Entry], name: str) -> None:
                 print(emit_loops.emit_loops([e], e.where))
         elif e.body is not None:
             print(emit_core.composite_body(e, ops))
-        deriv = bool((e.functional or e).grad) and e.variant != "out" and e.family != "composite"
+        deriv = bool((e.functional or e).grad) and e.variant != "out" and e.family not in ("composite", "alias")
         if deriv:
             print(emit_core.Derivative(e, ops).emit())
         print(emit_core.wrapper(e, 0))

@@ -592,7 +592,7 @@ def op_flags(e: Entry) -> list[str]:
         flags.append("MT_OP_OUT")
     if e.family == "view":
         flags.append("MT_OP_MULTI_VIEW" if s.returns[0].type == "Tensor[]" else "MT_OP_VIEW")
-    if e.family == "composite":
+    if e.family in ("composite", "alias"):
         flags.append("MT_OP_COMPOSITE")
     if e.family in ("func", "view", "factory"):
         flags.append("MT_OP_EXPLICIT")
@@ -605,14 +605,19 @@ def op_flags(e: Entry) -> list[str]:
     return flags or ["0"]
 
 
-def record(e: Entry, has_deriv: bool) -> str:
+def record(e: Entry, has_deriv: bool, spec: str = "NULL") -> str:
+    """The record; `spec` is the address of what the family's kernel reads."""
     s = e.schema
+    if e.family == "pointwise":
+        spec = f"&pw_{e.ident}"
     tensors = [i for i, a in enumerate(s.args) if a.is_tensor]
     lists = [i for i, a in enumerate(s.args) if a.is_list]
     if e.family == "pointwise":
         meta, impl = "mt_pointwise_meta", "mt_pointwise_impl"
     elif e.family == "op":
         meta, impl = f"k_{e.ident}_meta", f"k_{e.ident}_impl"
+    elif e.family == "alias":
+        meta, impl = "NULL", "mt_call_alias"
     else:
         meta, impl = "NULL", f"k_{e.ident}"
     names = [r.name for r in s.returns]
@@ -622,7 +627,7 @@ def record(e: Entry, has_deriv: bool) -> str:
     cast = {"": 0, "lower": 1, "float32": 2, "promote": 3}[e.cast]
     batch = {"": "MT_BATCH_FALLBACK", "pointwise": "MT_BATCH_POINTWISE"}.get(
         e.batch or ("pointwise" if e.family == "pointwise" else ""), f"MT_BATCH_{e.batch.upper()}")
-    table = "mt_table_composite" if e.family == "composite" else "mt_table_default"
+    table = "mt_table_composite" if e.family in ("composite", "alias") else "mt_table_default"
     return (f"    {{ /* {e.where} */\n"
             f'        .name = "{s.namespace}::{s.name}", .overload = "{s.overload}",\n'
             f'        .schema = "{c_str(s.text())}",\n'
@@ -630,7 +635,7 @@ def record(e: Entry, has_deriv: bool) -> str:
             f"        .tensor_args = {len(tensors)}, .tensor_mask = {sum(1 << i for i in tensors)}u, .list_mask = {sum(1 << i for i in lists)}u,\n"
             f"        .flags = {' | '.join(op_flags(e))}, .list_rets = {list_rets}, .nontensor_rets = {nontensor},\n"
             f"        .key_mask = MT_OP_KEYS({' | '.join(op_flags(e))}, {cast}), .meta = {meta}, .impl = {impl}, .table = {table},\n"
-            f"        .spec = {f'&pw_{e.ident}' if e.family == 'pointwise' else 'NULL'}, .derivative = {f'&deriv_{e.ident}' if has_deriv else 'NULL'},\n"
+            f"        .spec = {spec}, .derivative = {f'&deriv_{e.ident}' if has_deriv else 'NULL'},\n"
             f"        .ret_names = {rn}, .cast_policy = {cast}, .batch_rule = {batch},\n    }},")
 
 
@@ -648,21 +653,23 @@ def emit_group(group: str, entries: list[Entry], ops: dict[str, list[Schema]]) -
     for name in loops:
         parts.append("".join(f"extern const mt_loop {name}_{isa}[MT_NUM_DTYPES];\n" for isa in ("baseline", "avx2", "avx512")))
     records = []
+    position = {id(e): i for i, e in enumerate(mine)}
     for i, e in enumerate(mine):
         parts.append(args_array(e))
         if e.family == "op":
             parts += [adapter_structured(e, "meta"), adapter_structured(e, "impl")]
         elif e.family == "pointwise":
             parts.append(pointwise_spec(e))
-        else:
+        elif e.family != "alias":
             if e.body is not None:
                 parts.append(composite_body(e, ops))
             parts.append(adapter_direct(e, f"op_{e.impl}" if e.body is None else f"op_{e.ident}"))
-        deriv = bool((e.functional or e).grad) and e.variant != "out" and e.family != "composite"
+        deriv = bool((e.functional or e).grad) and e.variant != "out" and e.family not in ("composite", "alias")
         if deriv:
             parts.append(Derivative(e, ops).emit())
         parts.append(wrapper(e, i))
-        records.append(record(e, deriv))
+        spec = f"&mt_ops_{group}[{position[id(e.alias_of)]}]" if e.alias_of else "NULL"
+        records.append(record(e, deriv, spec))
     parts.append(f"mt_op mt_ops_{group}[] = {{\n" + "\n".join(records) + "\n};\n")
     parts.append(f"const int mt_ops_{group}_count = {len(mine)};\n")
     return "\n".join(parts)
@@ -683,7 +690,7 @@ def emit_header(entries: list[Entry], groups: list[str]) -> str:
                 if fn not in seen:
                     seen.add(fn or "")
                     out.append(f"{prototype(fs, fn or '', call=True)};")
-        elif e.family != "pointwise" and e.body is None:
+        elif e.family not in ("pointwise", "alias") and e.body is None:
             fn = f"op_{e.impl}"
             if fn not in seen:
                 seen.add(fn)

@@ -60,6 +60,7 @@ class Entry:
     batch: str = ""  # vmap rule
     flops: str = ""
     hidden: bool = False
+    alias_of: "Entry | None" = None  # of family "alias": the operator that does the work
 
     @property
     def ident(self) -> str:
@@ -96,7 +97,7 @@ def _variants(entry: Entry, inplace: bool, out: Any, inplace_py: bool = True) ->
             method, fn = (), ("nn",)
         _add(replace(entry, schema=sc.make_inplace(s), variant="inplace", functional=entry,
                      py=(method + fn) if inplace_py else (),
-                     names=tuple(n + "_" for n in entry.names), py_sigs=()))
+                     names=tuple(n + "_" for n in entry.names if not n.startswith("special_")), py_sigs=()))
     if out:
         overload = out if isinstance(out, str) else None
         _add(replace(entry, schema=sc.make_out(s, overload), variant="out", functional=entry,
@@ -203,7 +204,7 @@ def view(schema: str, *, inplace: bool = False, **kw: Any) -> Entry:
     if inplace:
         si = sc.make_inplace(e.schema)
         _add(replace(e, schema=si, family="func", impl=f"{si.ident}", variant="inplace",
-                     functional=e, py=("method",), flags=("VIEW_INPLACE",)))
+                     functional=e, py=("method",), names=tuple(n + "_" for n in e.names), flags=("VIEW_INPLACE",)))
     return e
 
 
@@ -273,7 +274,28 @@ def load(tables: pathlib.Path) -> list[Entry]:
         _current_group, _current_file = path.stem, str(path)
         code = compile(path.read_text(), str(path), "exec")
         exec(code, {k: v for k, v in names.items() if not k.startswith("_")} | {"__name__": path.stem})
+    ENTRIES.extend(_aliases())
     return ENTRIES
+
+
+def _aliases() -> list[Entry]:
+    """Other names of an operator become operators that call it, as in PyTorch: `arccos` is seen by
+    the profiler, and calls `acos`. Names with two underscores stay names of the Python method."""
+    known = {e.ident for e in ENTRIES}
+    made: dict[tuple[int, str], Entry] = {}
+    for e in ENTRIES:
+        for name in e.names:
+            if name.startswith("__"):
+                continue
+            s = replace(e.schema, name=name)
+            if s.ident in known:
+                raise ValueError(f"{e.where}: {s.full_name} is an operator and a name of {e.schema.full_name}")
+            made[id(e), name] = Entry(
+                s, "alias", e.where, e.group, variant=e.variant, doc=e.doc, py=e.py, py_sigs=e.py_sigs,
+                hidden=e.hidden, alias_of=e, functional=made.get((id(e.functional), name.removesuffix("_")))
+                or made.get((id(e.functional), name)))
+        e.names = tuple(name for name in e.names if name.startswith("__"))
+    return list(made.values())
 
 
 __all__ = ["ALL", "BOOL", "COMPLEX", "EVERY", "FLOAT", "HALF", "INT", "NUMERIC", "ORDERED", "REAL", "UINT",

@@ -571,6 +571,15 @@ op_numpy_T(mt_tensor *self)
 }
 
 mt_tensor *
+op_matrix_H(mt_tensor *self)
+{
+    mt_tensor *t = self->ndim == 0 ? aten_permute(self, NULL, 0) : aten_transpose_int(self, 0, 1);
+    mt_tensor *result = t ? aten_conj(t) : NULL;
+    mt_xrelease(t);
+    return result;
+}
+
+mt_tensor *
 op_flatten_using_ints(mt_tensor *self, int64_t start_dim, int64_t end_dim)
 {
     int a = mt_wrap_dim(start_dim, self->ndim), b = a < 0 ? -1 : mt_wrap_dim(end_dim, self->ndim);

@@ -147,6 +147,12 @@ op_transpose__int(mt_tensor *self, int64_t dim0, int64_t dim1)
     return take_geometry(self, op_transpose_int(self, dim0, dim1));
 }
 
+int
+op_swap_(mt_tensor *self, int64_t dim0, int64_t dim1)
+{
+    return aten_transpose__int(self, dim0, dim1);
+}
+
 mt_tensor *
 op_t(mt_tensor *self)
 {

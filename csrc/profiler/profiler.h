@@ -192,6 +192,14 @@ mt_prof_op_end(mt_prof_mark op)
         op.record->end = mt_prof_now();
 }
 
+/* Takes back an operator that turned out to be none, where the thread has recorded nothing since. */
+MT_INLINE void
+mt_prof_op_cancel(mt_prof_mark op)
+{
+    if (mt_prof_live(op) && mt_thread_block.profiler->next == op.record + 1)
+        mt_thread_block.profiler->next = op.record;
+}
+
 /* A kernel of `op` begins: the loop over the data, allocation of outputs and checks excluded.
  * `kernel_name` is an mt_prof_name or 0. An op may run several, one after the other; the first
  * lies in the op's own record. End each through the mark that its begin returned. */

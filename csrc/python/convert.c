@@ -6,6 +6,7 @@
 #include "ops_gen.h"
 #include "python/args.h"
 #include "python/data.h"
+#include "python/profiler.h"
 #include "python/tensor.h"
 
 typedef struct wanted {
@@ -33,14 +34,16 @@ converted(PyObject *self, const wanted *w)
     mt_tensor *t = (mt_tensor *)self;
     if (check_available(w->device) < 0)
         return NULL;
+    static uint32_t name;
+    mt_prof_mark mark = mtpy_op_begin("aten::to", &name, t);
     bool same = (w->dtype == MT_DTYPE_NONE || w->dtype == t->dtype) &&
                 (w->device.type < 0 || w->device.type == t->device.type) && !w->copy &&
                 (w->format == MT_PRESERVE || w->format == MT_FORMAT_NONE ||
                  mt_is_contiguous_format(t, w->format));
-    if (same)
-        return Py_NewRef(self);
-    mt_tensor *r = aten__to_copy(t, w->dtype, -1, w->device, mt_v_none(), w->non_blocking,
-                                 w->format == MT_PRESERVE ? MT_FORMAT_NONE : w->format);
+    mt_tensor *r = same ? mt_keep(t)
+                        : aten__to_copy(t, w->dtype, -1, w->device, mt_v_none(), w->non_blocking,
+                                        w->format == MT_PRESERVE ? MT_FORMAT_NONE : w->format);
+    mt_prof_op_end(mark);
     return r ? (PyObject *)r : mtpy_raise();
 }
 

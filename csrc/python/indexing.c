@@ -68,8 +68,9 @@ as_index(PyObject *key, int64_t *i)
     return *i == -1 && PyErr_Occurred() ? -1 : 0;
 }
 
+/* `whole`: a slice that leaves nothing out gives self itself. */
 static mt_tensor *
-slice_at(mt_tensor *self, int dim, PyObject *key)
+slice_at(mt_tensor *self, int dim, PyObject *key, bool whole)
 {
     Py_ssize_t start, stop, by;
     if (PySlice_Unpack(key, &start, &stop, &by) < 0) {
@@ -80,6 +81,8 @@ slice_at(mt_tensor *self, int dim, PyObject *key)
         return mt_fail_null(MT_VALUE, "step must be greater than zero");
     if (self->ndim == 0)
         return mt_fail_null(MT_INDEX, "slice() cannot be applied to a 0-dim tensor.");
+    if (whole && start == 0 && by == 1 && stop >= self->sizes[dim])
+        return mt_keep(self);
     return aten_slice_Tensor(self, dim, mt_v_int(start), mt_v_int(stop), by);
 }
 
@@ -192,7 +195,7 @@ take_part(walk *w, PyObject *key, int original_dims, int specified)
     if (mtpy_is_tensor(key))
         return note_tensor(w, (mt_tensor *)key);
     if (PySlice_Check(key)) {
-        if (step(w, slice_at(w->at, w->dim, key)) < 0)
+        if (step(w, slice_at(w->at, w->dim, key, true)) < 0)
             return -1;
         w->dim++;
         w->place++;
@@ -346,7 +349,7 @@ mtpy_getitem(PyObject *self, PyObject *key)
         return r ? (PyObject *)r : mtpy_raise();
     }
     if (PySlice_Check(key)) {
-        r = slice_at(t, 0, key);
+        r = slice_at(t, 0, key, false);
         return r ? (PyObject *)r : mtpy_raise();
     }
     walk w;

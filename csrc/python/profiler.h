@@ -4,6 +4,23 @@
 #include "profiler/session.h"
 #include "python/python.h"
 
+/* An operator of PyTorch that the binding carries out itself: its event while somebody records.
+ * `id` keeps the interned name. End it with mt_prof_op_end. */
+MT_INLINE mt_prof_mark
+mtpy_op_begin(const char *name, uint32_t *id, const mt_tensor *self)
+{
+    uint32_t on = mt_prof_flags();
+    if (MT_LIKELY(!on))
+        return (mt_prof_mark){NULL, 0};
+    if (!*id)
+        *id = mt_prof_name(name, NULL);
+    mt_prof_mark mark = mt_prof_op_begin(*id, -1);
+    mt_value value = mt_v_tensor((mt_tensor *)self);
+    if (on & MT_PROF_SHAPES)
+        mt_prof_op_inputs(mark, &value, 1);
+    return mark;
+}
+
 /* ------------------------------------------------------------------ scopes (profiler_scope.c) */
 
 int mtpy_add_profiler_scopes(PyObject *module);

@@ -1,5 +1,6 @@
 /* Values on their way to Python. */
 #include "base/error.h"
+#include "python/profiler.h"
 #include "python/python.h"
 
 #include <math.h>
@@ -25,7 +26,14 @@ mtpy_item(mt_tensor *t)
                             (long long)t->numel);
     if (mt_is_meta(t))
         return PyErr_Format(PyExc_RuntimeError, "Tensor.item() cannot be called on meta tensors");
-    return mtpy_element(mt_data(t), (mt_dtype)t->dtype, mt_is_conj(t), mt_is_neg(t));
+    static uint32_t names[2];
+    mt_prof_mark item = mtpy_op_begin("aten::item", &names[0], t);
+    mt_prof_mark read = mtpy_op_begin("aten::_local_scalar_dense", &names[1], t);
+    PyObject *value =
+        mtpy_element(mt_data(t), (mt_dtype)t->dtype, mt_is_conj(t), mt_is_neg(t));
+    mt_prof_op_end(read);
+    mt_prof_op_end(item);
+    return value;
 }
 
 PyObject *

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "ops_gen.h"
 #include "python/args.h"
+#include "python/profiler.h"
 
 PyTypeObject *mtpy_tensor_base, *mtpy_tensor_type, *mtpy_parameter_type;
 
@@ -296,7 +297,6 @@ static PyObject *
 transposed(PyObject *self, bool matrix, bool conjugate)
 {
     mt_tensor *t = SELF, *r;
-    int64_t dims[MT_MAX_DIMS];
     const char *name = matrix ? (conjugate ? "mH" : "mT") : (conjugate ? "H" : "T");
     if (matrix && t->ndim < 2)
         return PyErr_Format(PyExc_RuntimeError,
@@ -319,17 +319,9 @@ transposed(PyObject *self, bool matrix, bool conjugate)
             return mtpy_raise();
     }
     if (matrix)
-        r = aten_transpose_int(t, -2, -1);
-    else {
-        for (int d = 0; d < t->ndim; d++)
-            dims[d] = t->ndim - 1 - d;
-        r = aten_permute(t, dims, t->ndim);
-    }
-    if (r && conjugate) {
-        mt_tensor *c = aten_conj(r);
-        mt_release(r);
-        r = c;
-    }
+        r = conjugate ? aten_mH(t) : aten_mT(t);
+    else
+        r = conjugate ? aten_matrix_H(t) : aten_numpy_T(t);
     return r ? (PyObject *)r : mtpy_raise();
 }
 GETTER(T)
@@ -671,7 +663,10 @@ METHOD0(bool_, "__bool__")
                             "Boolean value of Tensor with more than one value is ambiguous");
         return NULL;
     }
+    static uint32_t name;
+    mt_prof_mark mark = mtpy_op_begin("aten::is_nonzero", &name, t);
     PyObject *v = mtpy_item(t);
+    mt_prof_op_end(mark);
     int b = v ? PyObject_IsTrue(v) : -1;
     Py_XDECREF(v);
     return b < 0 ? NULL : PyBool_FromLong(b);

@@ -245,6 +245,47 @@ def test_top_level_operators_and_nodes():
     assert mine == other
 
 
+CALLS = """
+    abs(a); absolute(a); neg(a); negative(a); exp(a); arccos(c); arctan2(a, b); add(a, b); sub(a, b)
+    subtract(a, b); mul(a, b); multiply(a, b); div(a, b); true_divide(a, b); divide(a, b)
+    div(a, b, rounding_mode="floor"); clip(a, -1, 1); clamp(a, 0); fix(a); where(a > 0, a, b); pow(a, 2)
+    sum(a); sum(a, 1); mean(a, 0); amax(a, 1); max(a); max(a, 1); sort(a); topk(a, 2); cumsum(a, 0); var(a)
+    logsumexp(a, 1); softmax(a, 1); argmax(a); any(a > 0); matmul(a, b); mm(a, b); addmm(a, a, b); outer(v, v)
+    dot(v, v); cat([a, b]); concat([a, b]); concatenate([a, b]); stack([a, b]); vstack([a, b])
+    row_stack([a, b]); split(a, 1); split(a, [1, 2]); chunk(a, 2); movedim(a, 0, 1); moveaxis(a, 0, 1)
+    swapaxes(a, 0, 1); swapdims(a, 0, 1); transpose(a, 0, 1); zeros(3); ones(3); full((2,), 1.0)
+    arange(3); zeros_like(a); clone(a); conj(a); conj(z); real(z); gather(a, 0, i); index_select(a, 0, n)
+    nn.functional.relu(a); nn.functional.linear(a, b, v); nn.functional.gelu(a)
+    nn.functional.layer_norm(a, (3,)); nn.functional.cross_entropy(a, n); nn.functional.dropout(a)
+    a.contiguous(); a.T.contiguous(); a.T; a.H; a.mT; a.mH; z.mH; a.float(); a.double(); a.to(int64); a.cpu()
+    a.half(); a.long(); a.item() if a.numel() == 1 else v[0].item(); bool(v[0]); float(v[0]); int(v[0])
+    a[0]; a[:, 1]; a[n]; a[a > 0]; a.view(-1); a.reshape(-1); a.flatten(); a.unsqueeze(0); a.expand(2, 3, 3)
+    a + b; a - b; a * b; a / b; a @ b; a // b; a % b; -a; a == b; a < b; 2 - a; 2 / a; 2 ** a; 2 // a; 2 % a
+    a.add_(b); a.mul_(2); a.zero_(); a.fill_(1); a.copy_(b); a.clamp_(0); a.negative_(); a.swapaxes_(0, 1)
+    c.arccos_(); a.true_divide_(b); a.detach(); a.is_contiguous(); a.size(); list(a)
+"""
+
+
+@pytest.mark.parametrize("call", [part.strip() for part in CALLS.replace("\n", ";").split(";") if part.strip()])
+def test_names_of_top_level_operators(call):
+    """Each call records the operators that PyTorch records for it, aliases by their own names."""
+
+    def names(lib):
+        a = lib.tensor([[0.5, -1.5, 2.0], [1.0, 3.5, -0.25], [2.5, 0.75, 1.25]])
+        space = {
+            "a": a, "b": a + 1, "c": a / 10, "v": lib.tensor([1.0, 2.0, 3.0]), "n": lib.tensor([0, 2, 1]),
+            "i": lib.tensor([[0, 1, 2]]), "z": a * 1j, **{k: v for k, v in vars(lib).items() if k[0] != "_"},
+            "abs": lib.abs, "sum": lib.sum, "max": lib.max, "pow": lib.pow, "any": lib.any,
+            "nn": lib.nn, "bool": bool, "float": float, "int": int, "list": list,
+        }  # fmt: skip
+        code = compile(call, "call", "eval")
+        with lib.profiler.profile() as prof:
+            eval(code, space)
+        return [event.name for event in prof.events() if event.cpu_parent is None]
+
+    assert names(ours) == names(theirs)
+
+
 def test_traces_pass_their_validator(tmp_path):
     validator = pytest.importorskip("torch.profiler._trace_validator")
     w = ours.tensor([1.0, 2.0], requires_grad=True)

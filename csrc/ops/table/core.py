@@ -26,7 +26,7 @@ func("fill_.Scalar(Tensor(a!) self, Scalar value) -> Tensor(a!)", grad={"self": 
 func("zero_(Tensor(a!) self) -> Tensor(a!)", grad={"self": "zeros_like(grad)"}, node="ZeroBackward0", doc="Sets every element to zero.")
 func("clone(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor", grad={"self": "grad"}, jvp="linear",
      doc="A copy with history.")
-composite("contiguous(Tensor(a) self, *, MemoryFormat memory_format=contiguous_format) -> Tensor(a)", py=("method",),
+composite("contiguous(Tensor(a) self, *, MemoryFormat memory_format=contiguous_format) -> Tensor(a)", flags=("SILENT_SELF",), py=("method",),
           doc="self where it is packed in the format, else a copy.")
 func("_to_copy(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, "
      "bool? pin_memory=None, bool non_blocking=False, MemoryFormat? memory_format=None) -> Tensor", py=("function",),

@@ -24,7 +24,7 @@ op("vdot(Tensor self, Tensor other) -> Tensor", dtypes=_MATH, flags=("SAME_DTYPE
    grad={"self": "grad.conj() * other", "other": "grad * self"}, doc="Inner product, self conjugated.")
 composite("outer(Tensor self, Tensor vec2) -> Tensor", names=("ger",), out=True, doc="Products of all pairs.")
 composite("matmul(Tensor self, Tensor other) -> Tensor", names=("__matmul__",), out=True, doc="Matrix product with broadcasting, by the numbers of dimensions.")
-composite("__rmatmul__(Tensor self, Tensor other) -> Tensor", py=("method",), body="matmul(other, self)", doc="other @ self")
+composite("__rmatmul__(Tensor self, Tensor other) -> Tensor", flags=("SILENT",), py=("method",), body="matmul(other, self)", doc="other @ self")
 composite("linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor", py=("nn",), doc="input @ weight.T + bias.")
 composite("addr(Tensor self, Tensor vec1, Tensor vec2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", inplace=True, out=True,
           body="self * beta + vec1.outer(vec2) * alpha", doc="beta * self + alpha * outer(vec1, vec2).")

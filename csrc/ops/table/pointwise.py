@@ -45,13 +45,13 @@ binary("_div_trunc(Tensor self, Tensor other) -> Tensor", kernel="mt_truncdiv(a,
 composite("div.Tensor_mode(Tensor self, Tensor other, *, str? rounding_mode) -> Tensor", names=("divide",),
           inplace=True, out="out_mode", doc="Division, rounded towards zero ('trunc') or down ('floor').")
 composite("rdiv(Tensor self, Tensor other) -> Tensor", py=(), body="other / self", doc="other / self")
-composite("__rdiv__(Tensor self, Scalar other) -> Tensor", py=("method",), names=("__rtruediv__",), body="self.reciprocal() * other",
+composite("__rdiv__(Tensor self, Scalar other) -> Tensor", flags=("SILENT",), py=("method",), names=("__rtruediv__",), body="self.reciprocal() * other",
           doc="other / self")
-composite("__rsub__(Tensor self, Scalar other) -> Tensor", py=("method",), body="rsub(self, other)", doc="other - self")
-composite("__rfloordiv__(Tensor self, Scalar other) -> Tensor", py=("method",), body="floor_divide(wrap_number(other), self)", doc="other // self")
+composite("__rsub__(Tensor self, Scalar other) -> Tensor", flags=("SILENT",), py=("method",), body="rsub(self, other)", doc="other - self")
+composite("__rfloordiv__(Tensor self, Scalar other) -> Tensor", flags=("SILENT",), py=("method",), body="floor_divide(wrap_number(other), self)", doc="other // self")
 helper("wrap_number(Scalar value) -> Tensor")
-composite("__rmod__(Tensor self, Scalar other) -> Tensor", py=("method",), body="remainder(wrap_number(other), self)", doc="other % self")
-composite("__rpow__(Tensor self, Scalar other) -> Tensor", py=("method",), body="pow(wrap_number(other), self)", doc="other ** self")
+composite("__rmod__(Tensor self, Scalar other) -> Tensor", flags=("SILENT",), py=("method",), body="remainder(wrap_number(other), self)", doc="other % self")
+composite("__rpow__(Tensor self, Scalar other) -> Tensor", flags=("SILENT",), py=("method",), body="pow(wrap_number(other), self)", doc="other ** self")
 unary("neg(Tensor self) -> Tensor", kernel="-a", dtypes=NUMERIC, names=("negative",),
       grad="-grad", jvp="auto", doc="Negates each element.")
 unary("abs(Tensor self) -> Tensor", kernel={"int": "a < 0 ? -a : a", "float": "mt_abs(a)", "complex64": "cabsf(a)", "complex128": "cabs(a)"},

@@ -14,8 +14,11 @@ view("_reshape_alias(Tensor(a) self, int[] size, int[] stride) -> Tensor(a)", py
 view("expand(Tensor(a) self, int[] size, *, bool implicit=False) -> Tensor(a)", py=("method",),
      grad={"self": "grad"}, jvp="linear",
      doc="Dimensions of size 1 repeated without a copy; -1 keeps a size.")
-view("transpose.int(Tensor(a) self, int dim0, int dim1) -> Tensor(a)", inplace=True, names=("swapaxes", "swapdims"),
+view("transpose.int(Tensor(a) self, int dim0, int dim1) -> Tensor(a)", inplace=True,
      grad={"self": "grad.transpose(dim0, dim1)"}, jvp="linear", doc="Swaps two dimensions.")
+for _name, _x, _y in (("swapaxes", "axis0", "axis1"), ("swapdims", "dim0", "dim1")):
+    composite(f"{_name}(Tensor(a) self, int {_x}, int {_y}) -> Tensor(a)", body=f"self.transpose({_x}, {_y})", doc="Swaps two dimensions.")
+    composite(f"{_name}_(Tensor(a!) self, int {_x}, int {_y}) -> Tensor(a!)", py=("method",), impl="swap_", doc="Swaps two dimensions in place.")
 view("t(Tensor(a) self) -> Tensor(a)", inplace=True, grad={"self": "grad.t()"}, jvp="linear",
      doc="Transposes a matrix; 0-D and 1-D tensors are returned as they are.")
 view("permute(Tensor(a) self, int[] dims) -> Tensor(a)", grad={"self": "permute_backward(grad, dims)"},
@@ -27,7 +30,7 @@ view("_conj(Tensor(a) self) -> Tensor(a)", py=("function", "method"), grad={"sel
      doc="A view with the conjugate bit flipped.")
 view("_neg_view(Tensor(a) self) -> Tensor(a)", py=("function", "method"), grad={"self": "grad.neg()"}, jvp="linear",
      doc="A view with the negative bit flipped.")
-composite("conj(Tensor(a) self) -> Tensor(a)", doc="Lazy conjugate; real tensors are returned as they are.")
+composite("conj(Tensor(a) self) -> Tensor(a)", flags=("SILENT",), doc="Lazy conjugate; real tensors are returned as they are.")
 view("view_as_real(Tensor(a) self) -> Tensor(a)", py=("function",), grad={"self": "view_as_complex(grad.contiguous())"},
      jvp="linear", doc="Complex as real with a last dimension of two.")
 view("view_as_complex(Tensor(a) self) -> Tensor(a)", py=("function",), grad={"self": "view_as_real(grad.contiguous().resolve_conj())"},
