@@ -324,15 +324,3 @@ done:
     mt_release(out);
     return result;
 }
-
-/* ---- padding by mode ---------------------------------------------------------------------- */
-
-mt_tensor *
-op_pad(mt_tensor *self, const int64_t *pad, int64_t pad_n, const char *mode, mt_value value)
-{
-    if (!strcmp(mode, "constant"))
-        return aten_constant_pad_nd(self, pad, pad_n, mt_is_none(value) ? mt_v_int(0) : value);
-    if (!mt_is_none(value) && mt_scalar_f64(value) != 0)
-        return mt_fail_null(MT_RUNTIME, "Padding mode \"%s\" doesn't take in value argument", mode);
-    return mt_fail_null(MT_NOT_IMPLEMENTED, "pad: mode '%s' is not built", mode);
-}

@@ -86,6 +86,79 @@ bad_to(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
     return NULL;
 }
 
+/* Reads the arguments of to(). -1 with the exception set. */
+static int
+read_to(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, wanted *w)
+{
+    /* what may still come by position, in order */
+    enum { START, DTYPE, NON_BLOCKING, COPY, END } next = START;
+    Py_ssize_t nkw = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
+    if (nargs + nkw == 0)
+        goto bad;
+    for (Py_ssize_t i = 0; i < nargs; i++) {
+        PyObject *o = args[i];
+        if (next == START) {
+            if (Py_TYPE(o) == mtpy_dtype_type || PyType_Check(o)) {
+                if (mtpy_as_dtype(o, &w->dtype) != 1)
+                    goto bad;
+                next = NON_BLOCKING;
+            } else if (mtpy_is_tensor(o)) {
+                w->dtype = (mt_dtype)((mt_tensor *)o)->dtype;
+                w->device = ((mt_tensor *)o)->device;
+                next = NON_BLOCKING;
+            } else if (o == Py_None)
+                next = DTYPE;
+            else if (Py_TYPE(o) == mtpy_device_type || PyUnicode_Check(o) || mtpy_is_int(o)) {
+                if (mtpy_as_device(o, &w->device) < 0)
+                    return -1;
+                next = DTYPE;
+            } else
+                goto bad;
+        } else if (next == DTYPE && !PyBool_Check(o)) {
+            if (o != Py_None && mtpy_as_dtype(o, &w->dtype) != 1)
+                goto bad;
+            next = NON_BLOCKING;
+        } else if ((next == DTYPE || next == NON_BLOCKING) && PyBool_Check(o)) {
+            w->non_blocking = o == Py_True;
+            next = COPY;
+        } else if (next == COPY && PyBool_Check(o)) {
+            w->copy = o == Py_True;
+            next = END;
+        } else
+            goto bad;
+    }
+    for (Py_ssize_t k = 0; k < nkw; k++) {
+        PyObject *name = PyTuple_GET_ITEM(kwnames, k), *o = args[nargs + k];
+        if (!PyUnicode_CompareWithASCIIString(name, "dtype")) {
+            if (w->dtype != MT_DTYPE_NONE || (o != Py_None && mtpy_as_dtype(o, &w->dtype) != 1))
+                goto bad;
+        } else if (!PyUnicode_CompareWithASCIIString(name, "device")) {
+            if (next != START)
+                goto bad;
+            if (o != Py_None && mtpy_as_device(o, &w->device) < 0)
+                return -1;
+        } else if (!PyUnicode_CompareWithASCIIString(name, "other") ||
+                   !PyUnicode_CompareWithASCIIString(name, "tensor")) {
+            if (!mtpy_is_tensor(o) || next != START)
+                goto bad;
+            w->dtype = (mt_dtype)((mt_tensor *)o)->dtype;
+            w->device = ((mt_tensor *)o)->device;
+        } else if (!PyUnicode_CompareWithASCIIString(name, "non_blocking") && PyBool_Check(o))
+            w->non_blocking = o == Py_True;
+        else if (!PyUnicode_CompareWithASCIIString(name, "copy") && PyBool_Check(o))
+            w->copy = o == Py_True;
+        else if (!PyUnicode_CompareWithASCIIString(name, "memory_format") &&
+                 (o == Py_None || Py_TYPE(o) == mtpy_format_type))
+            w->format = o == Py_None ? MT_PRESERVE : (mt_memory_format)((mtpy_named *)o)->value;
+        else
+            goto bad;
+    }
+    return 0;
+bad:
+    bad_to(args, nargs, kwnames);
+    return -1;
+}
+
 static PyObject *
 m_to(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
@@ -94,71 +167,40 @@ m_to(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
     if (MT_UNLIKELY(overridden(&packet, self, args, nargs, kwnames, &result)))
         return result;
     wanted w = nothing_wanted;
-    /* what may still come by position, in order */
-    enum { START, DTYPE, NON_BLOCKING, COPY, END } next = START;
-    Py_ssize_t nkw = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
-    if (nargs + nkw == 0)
-        return bad_to(args, nargs, kwnames);
-    for (Py_ssize_t i = 0; i < nargs; i++) {
-        PyObject *o = args[i];
-        if (next == START) {
-            if (Py_TYPE(o) == mtpy_dtype_type || PyType_Check(o)) {
-                if (mtpy_as_dtype(o, &w.dtype) != 1)
-                    return bad_to(args, nargs, kwnames);
-                next = NON_BLOCKING;
-            } else if (mtpy_is_tensor(o)) {
-                w.dtype = (mt_dtype)((mt_tensor *)o)->dtype;
-                w.device = ((mt_tensor *)o)->device;
-                next = NON_BLOCKING;
-            } else if (o == Py_None)
-                next = DTYPE;
-            else if (Py_TYPE(o) == mtpy_device_type || PyUnicode_Check(o) || mtpy_is_int(o)) {
-                if (mtpy_as_device(o, &w.device) < 0)
-                    return NULL;
-                next = DTYPE;
-            } else
-                return bad_to(args, nargs, kwnames);
-        } else if (next == DTYPE && !PyBool_Check(o)) {
-            if (o != Py_None && mtpy_as_dtype(o, &w.dtype) != 1)
-                return bad_to(args, nargs, kwnames);
-            next = NON_BLOCKING;
-        } else if ((next == DTYPE || next == NON_BLOCKING) && PyBool_Check(o)) {
-            w.non_blocking = o == Py_True;
-            next = COPY;
-        } else if (next == COPY && PyBool_Check(o)) {
-            w.copy = o == Py_True;
-            next = END;
-        } else
-            return bad_to(args, nargs, kwnames);
-    }
-    for (Py_ssize_t k = 0; k < nkw; k++) {
-        PyObject *name = PyTuple_GET_ITEM(kwnames, k), *o = args[nargs + k];
-        if (!PyUnicode_CompareWithASCIIString(name, "dtype")) {
-            if (w.dtype != MT_DTYPE_NONE || (o != Py_None && mtpy_as_dtype(o, &w.dtype) != 1))
-                return bad_to(args, nargs, kwnames);
-        } else if (!PyUnicode_CompareWithASCIIString(name, "device")) {
-            if (next != START)
-                return bad_to(args, nargs, kwnames);
-            if (o != Py_None && mtpy_as_device(o, &w.device) < 0)
-                return NULL;
-        } else if (!PyUnicode_CompareWithASCIIString(name, "other") ||
-                   !PyUnicode_CompareWithASCIIString(name, "tensor")) {
-            if (!mtpy_is_tensor(o) || next != START)
-                return bad_to(args, nargs, kwnames);
-            w.dtype = (mt_dtype)((mt_tensor *)o)->dtype;
-            w.device = ((mt_tensor *)o)->device;
-        } else if (!PyUnicode_CompareWithASCIIString(name, "non_blocking") && PyBool_Check(o))
-            w.non_blocking = o == Py_True;
-        else if (!PyUnicode_CompareWithASCIIString(name, "copy") && PyBool_Check(o))
-            w.copy = o == Py_True;
-        else if (!PyUnicode_CompareWithASCIIString(name, "memory_format") &&
-                 (o == Py_None || Py_TYPE(o) == mtpy_format_type))
-            w.format = o == Py_None ? MT_PRESERVE : (mt_memory_format)((mtpy_named *)o)->value;
-        else
-            return bad_to(args, nargs, kwnames);
-    }
-    return converted(self, &w);
+    return read_to(args, nargs, kwnames, &w) < 0 ? NULL : converted(self, &w);
 }
+
+/* What Module.to makes of the same arguments: (device, dtype, non_blocking, memory_format). */
+static PyObject *
+parse_to(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    (void)self;
+    wanted w = nothing_wanted;
+    if (nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0) != 0 &&
+        read_to(args, nargs, kwnames, &w) < 0)
+        return NULL;
+    if (w.copy)
+        return PyErr_Format(PyExc_RuntimeError, ".to() does not accept copy argument");
+    PyObject *device = w.device.type < 0 ? Py_NewRef(Py_None) : mtpy_wrap_device(w.device);
+    PyObject *dtype =
+        w.dtype == MT_DTYPE_NONE ? Py_NewRef(Py_None) : mtpy_wrap_dtype(w.dtype);
+    PyObject *format = w.format == MT_FORMAT_NONE || w.format == MT_PRESERVE
+                           ? Py_NewRef(Py_None)
+                           : mtpy_wrap_format(w.format);
+    PyObject *result = device ? PyTuple_Pack(4, device, dtype, w.non_blocking ? Py_True : Py_False,
+                                             format)
+                              : NULL;
+    Py_XDECREF(device);
+    Py_DECREF(dtype);
+    Py_DECREF(format);
+    return result;
+}
+
+PyMethodDef mtpy_parse_to[] = {
+    {"_parse_to", (PyCFunction)(void (*)(void))parse_to, METH_FASTCALL | METH_KEYWORDS,
+     "Arguments of to() as (device, dtype, non_blocking, memory_format)."},
+    {0},
+};
 
 /* ---- float() and its siblings ------------------------------------------------------------- */
 

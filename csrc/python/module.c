@@ -137,6 +137,7 @@ static PyMethodDef functions[] = {
 
 extern PyMethodDef mtpy_methods_function[], mtpy_methods_nn[], mtpy_methods_linalg[],
     mtpy_methods_fft[], mtpy_methods_special[];
+extern PyMethodDef mtpy_parse_to[]; /* convert.c */
 
 /* A submodule without a file: `_C._nn` and the like. */
 static int
@@ -154,11 +155,20 @@ add_namespace(PyObject *module, const char *name, PyMethodDef *methods)
     return rc;
 }
 
+static int
+add_parse_to(PyObject *module)
+{
+    PyObject *sub = PyObject_GetAttrString(module, "_nn");
+    int rc = sub ? PyModule_AddFunctions(sub, mtpy_parse_to) : -1;
+    Py_XDECREF(sub);
+    return rc;
+}
+
 int
 mtpy_add_functions(PyObject *module)
 {
     if (add_namespace(module, "_VariableFunctions", mtpy_methods_function) < 0 ||
-        add_namespace(module, "_nn", mtpy_methods_nn) < 0 ||
+        add_namespace(module, "_nn", mtpy_methods_nn) < 0 || add_parse_to(module) < 0 ||
         add_namespace(module, "_linalg", mtpy_methods_linalg) < 0 ||
         add_namespace(module, "_fft", mtpy_methods_fft) < 0 ||
         add_namespace(module, "_special", mtpy_methods_special) < 0)

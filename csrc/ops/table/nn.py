@@ -61,10 +61,6 @@ composite("kl_div(Tensor self, Tensor target, int reduction=Mean, *, bool log_ta
 loss = target.exp() * (target - self) if log_target else xlogy(target, target) - target * self
 _reduce_loss(loss, reduction)
 """, doc="Kullback-Leibler divergence.")
-func("constant_pad_nd(Tensor self, int[] pad, Scalar value=0) -> Tensor", py=("function",), grad={"self": "constant_pad_backward(grad, pad)"},
-     jvp="constant_pad_nd(self_t, pad, 0)", doc="Padding with a number, last dimension first.")
-helper("constant_pad_backward(Tensor grad, int[] pad) -> Tensor")
-composite("pad(Tensor self, int[] pad, str mode='constant', float? value=None) -> Tensor", py=("nn",), doc="Padding by mode.")
 func("embedding(Tensor weight, Tensor indices, int padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor", py=("function",),
      grad={"weight": "embedding_dense_backward(grad, indices, weight.size(0), padding_idx, scale_grad_by_freq)"}, doc="Rows of a table.")
 func("embedding_dense_backward(Tensor grad_output, Tensor indices, int num_weights, int padding_idx, bool scale_grad_by_freq) -> Tensor", py=("function",),
