@@ -94,7 +94,7 @@ def _variants(entry: Entry, inplace: bool, out: Any, inplace_py: bool = True) ->
         fn = ("function",) if "function" in entry.py and entry.pointwise is not None \
             and len([a for a in s.args if a.is_tensor]) == 1 and entry.pointwise.get("unary") else ()
         if "nn" in entry.py:
-            method, fn = (), ("nn",)
+            method, fn = (), tuple(p for p in entry.py if p in ("nn", "function"))
         _add(replace(entry, schema=sc.make_inplace(s), variant="inplace", functional=entry,
                      py=(method + fn) if inplace_py else (),
                      names=tuple(n + "_" for n in entry.names if not n.startswith("special_")), py_sigs=()))
@@ -221,11 +221,12 @@ def composite(schema: str, *, body: str | None = None, impl: str | None = None, 
 
 def _composite_variants(s: sc.Schema, body: str | None, impl: str | None, inplace: bool, out: Any,
                         kw: dict[str, Any]) -> Entry:
+    inplace_py = kw.pop("inplace_py", ())  # where Python shows the in-place form
     e = _add(Entry(s, "composite", _where(), _current_group, impl=impl or s.ident, body=body, **kw))
     if inplace:
         si = sc.make_inplace(s)
         _add(replace(e, schema=si, impl=None, body="@inplace", variant="inplace", functional=e,
-                     py=("method",) if "method" in e.py else tuple(e.py), py_sigs=(),
+                     py=inplace_py or (("method",) if "method" in e.py else tuple(e.py)), py_sigs=(),
                      names=tuple(n + "_" for n in e.names)))
     if out:
         so = sc.make_out(s, out if isinstance(out, str) else None)

@@ -158,9 +158,9 @@ op_copy_(mt_tensor *self, mt_tensor *src, bool non_blocking)
 }
 
 mt_tensor *
-mth_copy_backward(mt_tensor *grad, mt_tensor *src)
+mth_copy_backward(mt_tensor *grad, mt_dtype dtype, mt_device device)
 {
-    return mth_to_copy_backward(grad, src);
+    return mth_to_copy_backward(grad, dtype, device);
 }
 
 int
@@ -227,17 +227,17 @@ op__to_copy(mt_tensor *self, mt_dtype dtype, int64_t layout, mt_device device, m
 }
 
 mt_tensor *
-mth_to_copy_backward(mt_tensor *grad, mt_tensor *self)
+mth_to_copy_backward(mt_tensor *grad, mt_dtype dtype, mt_device device)
 {
-    if (grad->dtype == self->dtype && grad->device.type == self->device.type)
+    if (grad->dtype == dtype && grad->device.type == device.type)
         return mt_keep(grad);
     mt_tensor *real = NULL, *source = grad;
-    if (mt_is_complex((mt_dtype)grad->dtype) && !mt_is_complex((mt_dtype)self->dtype)) {
+    if (mt_is_complex((mt_dtype)grad->dtype) && !mt_is_complex(dtype)) {
         if (!(real = aten_real(grad)))
             return NULL;
         source = real;
     }
-    mt_tensor *r = aten__to_copy(source, (mt_dtype)self->dtype, -1, self->device, mt_v_none(),
+    mt_tensor *r = aten__to_copy(source, dtype, -1, device, mt_v_none(),
                                  false, MT_FORMAT_NONE);
     mt_xrelease(real);
     return r;

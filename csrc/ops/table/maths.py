@@ -107,8 +107,8 @@ binary("elu_gradient(Tensor grad_output, Tensor self, Scalar alpha, Scalar scale
              "self": "grad * grad_output * elu_curve(self, alpha, scale, input_scale)"}, doc="Gradient of elu.")
 unary("elu_curve(Tensor self, Scalar alpha, Scalar scale, Scalar input_scale) -> Tensor", kernel="a <= 0 ? input_scale * input_scale * alpha * scale * mt_exp(a * input_scale) : 0",
       dtypes=FLOAT, inplace=False, out=False, hidden=True, doc="Second derivative of elu.")
-composite("selu(Tensor self) -> Tensor", body="elu(self, 1.6732632423543772, 1.0507009873554805)", inplace=True, doc="Self-normalising elu (Klambauer et al., 2017).")
-composite("celu(Tensor self, Scalar alpha=1.0) -> Tensor", body="elu(self, alpha, 1, 1.0 / alpha)", inplace=True, doc="Continuously differentiable elu.")
+composite("selu(Tensor self) -> Tensor", body="elu(self, 1.6732632423543772, 1.0507009873554805)", inplace=True, inplace_py=("function",), doc="Self-normalising elu (Klambauer et al., 2017).")
+composite("celu(Tensor self, Scalar alpha=1.0) -> Tensor", body="elu(self, alpha, 1, 1.0 / alpha)", inplace=True, inplace_py=("function",), doc="Continuously differentiable elu.")
 unary("hardtanh(Tensor self, Scalar min_val=-1, Scalar max_val=1) -> Tensor", kernel="a < min_val ? min_val : a > max_val ? max_val : a", dtypes=INT | FLOAT, py=("nn",),
       grad={"self": "hardtanh_backward(grad, self, min_val, max_val)"}, jvp="auto", doc="Limits to [min_val, max_val].")
 binary("hardtanh_backward(Tensor grad_output, Tensor self, Scalar min_val, Scalar max_val) -> Tensor", kernel="b <= min_val || b >= max_val ? 0 : a", dtypes=FLOAT, inplace=False,

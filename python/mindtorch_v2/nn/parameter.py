@@ -222,3 +222,10 @@ class UninitializedBuffer(UninitializedTensorMixin, torch.Tensor):
         t.persistent = persistent
         t._is_buffer = True
         return t
+
+    def __deepcopy__(self, memo):
+        if id(self) not in memo:
+            memo[id(self)] = type(self)(
+                self.requires_grad, self.data.device, self.data.dtype, self.persistent
+            )
+        return memo[id(self)]
