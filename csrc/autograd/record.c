@@ -126,7 +126,8 @@ save_outputs(mt_call *call, const mt_derivative *d, mt_node *node, uint64_t want
     for (uint32_t k = 0; k < d->nsaved; k++)
         if (d->saves[k].kind == MT_SAVED_OUTPUT && (d->save_for[k] & want)) {
             mt_tensor *t = mt_v_tensor_or_null(call->rets[d->saves[k].index]);
-            if (mt_save_tensor(&node->saved[k], t, true) < 0)
+            /* a result without a gradient (the permutation of an LU) is saved like an input */
+            if (mt_save_tensor(&node->saved[k], t, t == NULL || t->grad_fn != NULL) < 0)
                 return -1;
         }
     return 0;
