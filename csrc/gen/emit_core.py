@@ -314,6 +314,8 @@ class Derivative:
             return str(i)
 
         for names, formula in self.keys:
+            if formula == "@not_implemented":
+                continue
             mask = sum(1 << self.slot(n) for n in names)
             low.emit(f"if (want & {mask}u) {{")
             low.depth += 1
