@@ -173,7 +173,10 @@ mtpy_add_functions(PyObject *module)
         add_namespace(module, "_fft", mtpy_methods_fft) < 0 ||
         add_namespace(module, "_special", mtpy_methods_special) < 0)
         return -1;
-    return 0;
+    mtpy_linalg_error = PyErr_NewExceptionWithDoc("mindtorch_v2._C._LinAlgError",
+                                                  "A matrix has no such factorization or solution.",
+                                                  PyExc_RuntimeError, NULL);
+    return mtpy_linalg_error ? PyModule_AddObjectRef(module, "_LinAlgError", mtpy_linalg_error) : -1;
 }
 
 static struct PyModuleDef definition = {
