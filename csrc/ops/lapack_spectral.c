@@ -121,7 +121,9 @@ op_linalg_eigh_eigvals(mt_tensor *self, const char *UPLO, mt_tensor *eigvals, mt
     mt_tensor *w, *v;
     if (aten__linalg_eigh(self, UPLO, true, &w, &v) < 0)
         return -1;
-    int rc = mt_copy_to_out(eigvals, w) < 0 || mt_copy_to_out(eigvecs, v) < 0 ? -1 : 0;
+    int rc = mt_copy_to_out(eigvals, w, "linalg_eigh") < 0 ||
+                     mt_copy_to_out(eigvecs, v, "linalg_eigh") < 0
+                  ? -1 : 0;
     mt_release(w);
     mt_release(v);
     return rc;
