@@ -34,6 +34,10 @@ typedef SUM_T F(vec) __attribute__((vector_size(MT_VECTOR_BYTES), aligned(sizeof
                     sum[k] += TERM(v);                                                             \
                 }                                                                                  \
             }                                                                                      \
+            if (n <= BLOCK) { /* all there is */                                                   \
+                memcpy(stack[0], sum, sizeof sum);                                                 \
+                break;                                                                             \
+            }                                                                                      \
             blocks++;                                                                              \
             for (int64_t b = blocks; !(b & 1); b >>= 1) {                                          \
                 depth--;                                                                           \
@@ -160,6 +164,12 @@ F(cumprod)(const void *x, int64_t n, void *out, double param)
 #define EXTREME(name, CMP, CMP_EQ, START)                                                                  \
     static T F(name##_of)(const T *p, int64_t n)                                                   \
     {                                                                                              \
+        if (n < LANES) {                                                                           \
+            T best = START;                                                                        \
+            for (int64_t i = 0; i < n; i++)                                                        \
+                best = (p[i] CMP best) | IS_NAN(p[i]) ? p[i] : best;                               \
+            return best;                                                                           \
+        }                                                                                          \
         T lane[LANES];                                                                             \
         for (int l = 0; l < LANES; l++)                                                            \
             lane[l] = START;                                                                       \

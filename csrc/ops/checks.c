@@ -7,6 +7,13 @@ int
 mt_check_alpha(mt_call *call, mt_dtype common)
 {
     const mt_op *op = call->op;
+    const mt_pointwise *pw = op->spec;
+    /* nothing can be wrong with a whole number and no bool in sight */
+    if (MT_LIKELY(pw->nparams == 1 && call->args[pw->params[0]].tag == MT_V_INT &&
+                  call->args[0].tag == MT_V_TENSOR && call->args[0].u.t->dtype != MT_BOOL &&
+                  (call->args[1].tag == MT_V_TENSOR ? call->args[1].u.t->dtype != MT_BOOL
+                                                    : call->args[1].tag != MT_V_BOOL)))
+        return 0;
     bool sub = strstr(op->name, "sub") != NULL;
     if (sub) {
         int bools = 0, tensors = 0;

@@ -380,6 +380,10 @@ read_params(const mt_pointwise *pw, const mt_value *args, mt_param *params)
 {
     for (int k = 0; k < pw->nparams; k++) {
         mt_value v = args[pw->params[k]];
+        if (MT_LIKELY(v.tag == MT_V_INT)) {
+            params[k] = (mt_param){(double)v.u.i, 0, v.u.i};
+            continue;
+        }
         params[k] = v.tag == MT_V_STR
                         ? (mt_param){0, 0, 0}
                         : (mt_param){mt_scalar_f64(v), mt_scalar_imag(v), mt_scalar_i64(v)};
@@ -427,6 +431,21 @@ done:
     return rc;
 }
 
+#define FEW 64 /* elements up to which a number among the operands is written out by the caller */
+
+/* One element of any dtype as `count` packed ones of the compute dtype. */
+static void
+spread(void *to, const mt_tensor *t, mt_dtype compute, int64_t count)
+{
+    char one[16];
+    const void *from = mt_data(t);
+    if (t->dtype != compute) {
+        mt_converter(compute, (mt_dtype)t->dtype)(one, from, 1);
+        from = one;
+    }
+    mt_gather(to, from, 0, count, mt_dtype_size(compute));
+}
+
 int
 mt_pointwise_impl(mt_call *call)
 {
@@ -439,7 +458,13 @@ mt_pointwise_impl(mt_call *call)
     mt_loop loop = mt_pick_loop(pw->loops, compute);
     mt_param params[6];
     read_params(pw, call->args, params);
-    flat f = {loop, params, pw->nouts + pw->ninputs, {0}, {0}};
+    flat f;
+    f.loop = loop;
+    f.params = params;
+    f.noperands = pw->nouts + pw->ninputs;
+    int64_t size = (int64_t)mt_dtype_size(compute);
+    char room[2][FEW * 16] __attribute__((aligned(64)));
+    int rooms = 0;
     for (int i = 0; i < pw->nouts; i++) {
         mt_tensor *t = mt_out(call, i);
         if (!mt_is_contiguous(t))
@@ -449,11 +474,17 @@ mt_pointwise_impl(mt_call *call)
     }
     for (int k = 0; k < pw->ninputs; k++) {
         const mt_value *v = &call->args[pw->inputs[k]];
-        if (v->tag != MT_V_TENSOR || v->u.t->dtype != compute || !mt_is_contiguous(v->u.t) ||
-            v->u.t->numel != numel)
+        if (MT_UNLIKELY(v->tag != MT_V_TENSOR))
             return general(call, pw, loop, params);
-        f.data[pw->nouts + k] = mt_data(v->u.t);
-        f.sizes[pw->nouts + k] = (int64_t)mt_dtype_size(compute);
+        const mt_tensor *t = v->u.t;
+        if (MT_LIKELY(t->dtype == compute && t->numel == numel && mt_is_contiguous(t)))
+            f.data[pw->nouts + k] = mt_data(t);
+        else if (t->numel == 1 && numel <= FEW && rooms < 2) {
+            spread(room[rooms], t, compute, numel);
+            f.data[pw->nouts + k] = room[rooms++];
+        } else
+            return general(call, pw, loop, params);
+        f.sizes[pw->nouts + k] = size;
     }
     if (MT_LIKELY(numel <= MT_GRAIN))
         loop((void *const *)f.data, numel, params);

@@ -76,6 +76,11 @@ permuted(const mt_tensor *self, const bool *drop)
 mt_tensor *
 mt_rows_of(mt_tensor *self, const bool *drop, mt_dtype dtype)
 {
+    bool same = true; /* the order of dimensions */
+    for (int d = 1; d < self->ndim; d++)
+        same &= drop[d] || !drop[d - 1];
+    if (same && self->dtype == dtype && mt_is_contiguous(self))
+        return mt_keep(self);
     mt_tensor *window = permuted(self, drop), *rows;
     if (!window || (mt_is_contiguous(window) && window->dtype == dtype))
         return window;
@@ -135,13 +140,25 @@ mt_rows_run(mt_row_kernel kernel, const mt_tensor *rows, int64_t n, void *out, s
 {
     row_work w = {kernel, mt_data(rows), out, n, (size_t)n * (size_t)mt_itemsize(rows), out_bytes,
                   param};
-    int64_t count = 1;
-    for (int d = 0; d < rows->ndim; d++)
-        count *= rows->sizes[d];
     /* with n == 0 the caller says how many rows there are through the kept dimensions */
-    if (n > 0)
-        count /= n;
-    mt_parallel_for(count, MT_MAX(1, MT_GRAIN / MT_MAX(n, 1)), run_rows, &w);
+    int64_t count = n > 0 ? rows->numel / n : rows->numel;
+    if (MT_LIKELY(rows->numel <= MT_GRAIN))
+        run_rows(&w, 0, count);
+    else
+        mt_parallel_for(count, MT_MAX(1, MT_GRAIN / MT_MAX(n, 1)), run_rows, &w);
+}
+
+/* Contiguous, the dropped dimensions last. */
+static bool
+are_rows(const mt_tensor *self, const bool *drop)
+{
+    bool dropped = false;
+    for (int d = 0; d < self->ndim; d++) {
+        if (dropped && !drop[d] && self->sizes[d] != 1)
+            return false;
+        dropped |= drop[d];
+    }
+    return mt_is_contiguous(self);
 }
 
 /* Sums over dimensions that lie next to each other in a contiguous tensor, in front of others: the
@@ -205,6 +222,10 @@ mt_rows_reduce(mt_tensor *self, const bool *drop, mt_row_op op, mt_dtype compute
     if (op == MT_ROW_SUM && sum_columns(self, drop, compute, out))
         return 0;
     int64_t n = mt_dropped_numel(self, drop);
+    if (self->dtype == compute && out->dtype == made && n > 0 && are_rows(self, drop)) {
+        mt_rows_run(kernel, self, n, mt_data(out), mt_dtypes[made].size, param);
+        return 0;
+    }
     mt_tensor *rows = mt_rows_of(self, drop, compute), *target = out;
     if (!rows)
         return -1;

@@ -671,16 +671,55 @@ raise_no_match(const mtpy_packet *packet, PyObject *const *args, Py_ssize_t narg
     }
 }
 
+/* The most common case: positional arguments, one parameter each. False: `fit` knows. */
+MT_INLINE bool
+fit_positional(const mtpy_signature *sig, PyObject *const *args, Py_ssize_t nargs,
+               PyObject **objects, bool *has_override)
+{
+    if (nargs > sig->npositional ||
+        (sig->npositional == 1 && sig->params[0].type == MT_A_INTS))
+        return false;
+    int i = 0;
+    for (; i < nargs; i++) {
+        const mtpy_param *p = &sig->params[i];
+        PyObject *o = args[i];
+        objects[i] = o;
+        if (!(p->type == MT_A_TENSOR && mtpy_is_plain_tensor(o)) && !accepts(p, o, has_override))
+            return false;
+    }
+    for (; i < sig->nparams; i++) {
+        objects[i] = NULL;
+        if (!(sig->params[i].flags & MTPY_HAS_DEFAULT))
+            return false;
+    }
+    return true;
+}
+
 int
 mtpy_match(const mtpy_packet *packet, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
            mtpy_match_result *m)
 {
     for (int i = 0; i < packet->count; i++) {
         bool override = false;
+        const mtpy_signature *sig = &packet->signatures[i];
+        if (MT_LIKELY(!kwnames)) {
+            if (MT_LIKELY(fit_positional(sig, args, nargs, m->objects, &override))) {
+                m->signature = sig;
+                m->has_override = override;
+                m->varargs = false;
+                m->given = (int)nargs;
+                return 0;
+            }
+            if (nargs <= sig->npositional &&
+                !(sig->npositional == 1 && sig->params[0].type == MT_A_INTS))
+                continue;
+            override = false;
+        }
         if (fit(packet, &packet->signatures[i], args, nargs, kwnames, m->objects, &m->varargs,
                 &override, false) == 1) {
-            m->signature = &packet->signatures[i];
+            m->signature = sig;
             m->has_override = override;
+            m->given = sig->nparams;
             return 0;
         }
     }
@@ -713,7 +752,7 @@ mtpy_fill(const mtpy_packet *packet, PyObject *self, PyObject *const *args, Py_s
     const mt_op *op = sig->op;
     m->requires_grad = false;
     m->out = NULL;
-    for (int i = 0; i < sig->nparams; i++)
+    for (int i = 0; i < m->given; i++)
         if (sig->params[i].arg == MTPY_OUT && objects[i] && objects[i] != Py_None) {
             m->out = objects[i];
             if (sig->out_op)
@@ -724,9 +763,14 @@ mtpy_fill(const mtpy_packet *packet, PyObject *self, PyObject *const *args, Py_s
         m->values[i] = op->args[i].fallback;
     if (self)
         m->values[0] = mt_v_tensor((mt_tensor *)self);
-    for (int i = 0; i < sig->nparams; i++) {
+    for (int i = 0; i < m->given; i++) {
         const mtpy_param *p = &sig->params[i];
         PyObject *o = objects[i];
+        if (MT_LIKELY(p->type == MT_A_TENSOR && p->arg >= 0 && o && op == sig->op &&
+                      mtpy_is_tensor(o))) {
+            m->values[p->arg] = mt_v_tensor((mt_tensor *)o);
+            continue;
+        }
         if (p->arg == MTPY_OUT) {
             if (!m->out)
                 continue;

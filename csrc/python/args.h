@@ -27,6 +27,7 @@ typedef struct mtpy_match_result {
     bool has_override;  /* an argument may want __torch_function__ */
     bool varargs;       /* the positional arguments are one list of ints */
     bool requires_grad; /* requires_grad=True was given */
+    int given;          /* parameters from here on are left out */
     PyObject *out;
     PyObject *objects[MTPY_MAX_PARAMS]; /* one per parameter, borrowed; NULL: left out */
     mt_value values[MTPY_MAX_ARGS];

@@ -140,8 +140,25 @@ mtpy_wrap_value(mt_value v, bool take)
 /* One type per distinct (operator name, field names), made on first use and kept. */
 static PyObject *return_types;
 
+static PyTypeObject *make_return_type(const mt_op *op);
+
 static PyTypeObject *
 return_type(const mt_op *op)
+{
+    static struct { const mt_op *op; PyTypeObject *type; } known[256]; /* by address */
+    size_t at = ((uintptr_t)op / sizeof(mt_op)) % MT_COUNT(known);
+    if (MT_UNLIKELY(known[at].op != op)) {
+        PyTypeObject *type = make_return_type(op);
+        if (!type)
+            return NULL;
+        known[at].op = op;
+        known[at].type = type;
+    }
+    return known[at].type;
+}
+
+static PyTypeObject *
+make_return_type(const mt_op *op)
 {
     if (!return_types && !(return_types = PyDict_New()))
         return NULL;
