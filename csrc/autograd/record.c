@@ -10,6 +10,7 @@
 #include "autograd/forward.h"
 #include "autograd/view.h"
 #include "base/error.h"
+#include "ops_gen.h"
 #include "tensor/copy.h"
 
 #define BELOW (MT_AUTOGRAD_KEYS | MT_KEY_BIT(ADInplaceOrView))
@@ -32,7 +33,7 @@ static mt_tensor *
 geometry_of(const mt_tensor *t)
 {
     mt_tensor *g = mt_tensor_on(&no_storage, (mt_dtype)t->dtype, 0, t->ndim, t->sizes, t->strides,
-                                t->keys, t->device);
+                                t->keys & ~MT_KEY_BIT(Python), t->device);
     return g;
 }
 
@@ -57,7 +58,8 @@ save_list(mt_saved *slot, mt_value v)
 static int
 save_overwritten(mt_saved *slot, mt_tensor *self)
 {
-    mt_tensor *copy = mt_contiguous_data(self, true);
+    mt_tensor *copy = self->keys & MT_KEY_BIT(Python) ? aten_clone(self, MT_FORMAT_NONE)
+                                                      : mt_contiguous_data(self, true);
     if (!copy)
         return -1;
     if (mt_requires_grad(self)) {

@@ -26,6 +26,27 @@ finish_temporaries(mt_call *call)
     return 0;
 }
 
+/* Tensors that say they are on a device but have no memory: wrappers, whose class was switched
+ * off. */
+static int
+check_memory(const mt_call *call)
+{
+    const mt_op *op = call->op;
+    for (int i = 0; i < op->nargs; i++) {
+        const mt_value *v = &call->args[i];
+        uint32_t n = v->tag == MT_V_TENSORS ? v->len : v->tag == MT_V_TENSOR;
+        for (uint32_t k = 0; k < n; k++) {
+            const mt_tensor *t = v->tag == MT_V_TENSOR ? v->u.t : v->u.ts[k];
+            if (t && !mt_is_meta(t) && !mt_has_data(t))
+                return mt_fail(MT_RUNTIME,
+                               "%s%s%s: a wrapper subclass has no memory of its own, and "
+                               "__torch_dispatch__ is switched off",
+                               op->name, op->overload[0] ? "." : "", op->overload);
+        }
+    }
+    return 0;
+}
+
 static MT_NOINLINE int
 other_backend(mt_call *call, mt_keys backends)
 {
@@ -33,6 +54,8 @@ other_backend(mt_call *call, mt_keys backends)
     int highest = backends ? 63 - __builtin_clzll(backends) : -1;
     if (highest != MT_B_Meta && highest != MT_B_CPU)
         return mt_handle_missing(call);
+    if (highest == MT_B_Meta && check_memory(call) < 0)
+        return -1;
     if (highest == MT_B_CPU)
         return -2;
     if (op->flags & MT_OP_NO_META)

@@ -435,6 +435,33 @@ convert(const mtpy_param *p, PyObject *o, mt_value *value, mtpy_arena *arena)
     }
 }
 
+bool
+mtpy_accepts(const mtpy_param *p, PyObject *o)
+{
+    bool override;
+    return accepts(p, o, &override);
+}
+
+int
+mtpy_convert(const mtpy_param *p, PyObject *o, mt_value *value, mtpy_arena *arena)
+{
+    return convert(p, o, value, arena);
+}
+
+const char *
+mtpy_type_name(const mtpy_param *p)
+{
+    static const char *const names[] = {
+        [MT_A_TENSOR] = "Tensor",       [MT_A_TENSORS] = "List[Tensor]", [MT_A_INT] = "int",
+        [MT_A_FLOAT] = "float",         [MT_A_BOOL] = "bool",            [MT_A_SCALAR] = "number",
+        [MT_A_INTS] = "List[int]",      [MT_A_FLOATS] = "List[float]",   [MT_A_BOOLS] = "List[bool]",
+        [MT_A_SCALARS] = "List[number]", [MT_A_STR] = "str",             [MT_A_DTYPE] = "int",
+        [MT_A_DEVICE] = "Device",       [MT_A_LAYOUT] = "int",           [MT_A_FORMAT] = "int",
+        [MT_A_GENERATOR] = "Generator", [MT_A_STORAGE] = "Storage",      [MT_A_OBJECT] = "object",
+    };
+    return p->flags & MTPY_NONE_OK ? mt_str("Optional[%s]", names[p->type]) : names[p->type];
+}
+
 /* ---- matching ----------------------------------------------------------------------------- */
 
 static Py_ssize_t

@@ -41,6 +41,12 @@ int mtpy_match(const mtpy_packet *packet, PyObject *const *args, Py_ssize_t narg
 int mtpy_fill(const mtpy_packet *packet, PyObject *self, PyObject *const *args, Py_ssize_t nargs,
               mtpy_match_result *m);
 
+/* Whether the object may fill the parameter; the name of the parameter's type for error texts. */
+bool mtpy_accepts(const mtpy_param *p, PyObject *o);
+const char *mtpy_type_name(const mtpy_param *p);
+/* A Python object as value, in the arena's memory; -1 with an exception. */
+int mtpy_convert(const mtpy_param *p, PyObject *o, mt_value *value, mtpy_arena *arena);
+
 /* Offers the call to modes and overriding arguments. true: *result is the outcome (NULL with an
  * exception); false: nobody wanted it. */
 bool mtpy_torch_function(const mtpy_packet *packet, PyObject *self, PyObject *const *args,
@@ -52,3 +58,7 @@ bool mtpy_torch_function_matched(const mtpy_packet *packet, PyObject *self,
 /* A function that takes no tensor to override it: only modes are asked. */
 bool mtpy_offer_to_modes(const mtpy_packet *packet, PyObject *const *args, Py_ssize_t nargs,
                          PyObject *kwnames, PyObject **result);
+/* The same for a function object of any kind. */
+bool mtpy_offer_function(PyObject *func, PyObject *const *objects, int nobjects,
+                         PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+                         PyObject **result);

@@ -340,8 +340,7 @@ m_as_subclass(PyObject *self, PyObject *args, PyObject *kwargs)
         Py_SET_TYPE((PyObject *)t, type);
         Py_DECREF(before);
     }
-    if (!mtpy_is_plain_tensor((PyObject *)t))
-        t->flags |= MT_T_SUBCLASS;
+    mtpy_mark_subclass(t);
     return (PyObject *)t;
 }
 

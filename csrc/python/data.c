@@ -515,7 +515,13 @@ tensor(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwname
     if (MT_UNLIKELY(mt_this_thread()->function_modes) &&
         mtpy_offer_to_modes(&packet, args, nargs, kwnames, &result))
         return result;
-    return make("tensor", "torch.tensor", NULL, args, nargs, kwnames);
+    result = make("tensor", "torch.tensor", NULL, args, nargs, kwnames);
+    if (MT_UNLIKELY(mt_this_thread()->dispatch_modes) && result && mtpy_is_tensor(result)) {
+        mt_tensor *lifted = aten_lift_fresh((mt_tensor *)result); /* the modes hear of it here */
+        Py_DECREF(result);
+        return lifted ? (PyObject *)lifted : mtpy_raise();
+    }
+    return result;
 }
 
 static PyObject *

@@ -202,7 +202,9 @@ PyInit__C(void)
         return NULL;
     if (mtpy_add_objects(module) < 0 || mtpy_add_tensor(module) < 0 ||
         mtpy_add_autograd(module) < 0 || mtpy_add_hooks(module) < 0 ||
-        mtpy_add_saved(module) < 0 || mtpy_add_function(module) < 0 || mtpy_add_functions(module) < 0 || mtpy_add_overrides(module) < 0 ||
+        mtpy_add_saved(module) < 0 || mtpy_add_function(module) < 0 || mtpy_add_functions(module) < 0 ||
+        mtpy_add_overrides(module) < 0 || mtpy_add_operators(module) < 0 ||
+        mtpy_add_dispatch(module) < 0 || mtpy_add_library(module) < 0 ||
         mtpy_add_generator(module) < 0 || mtpy_add_indexing(module) < 0 ||
         mtpy_add_data(module) < 0 || mtpy_add_zip(module) < 0 || mtpy_add_profiler(module) < 0) {
         Py_DECREF(module);

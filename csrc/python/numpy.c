@@ -265,6 +265,8 @@ m_numpy(PyObject *self, PyObject *args, PyObject *kwargs)
         return NULL;
     mt_tensor *t = (mt_tensor *)self;
     mt_node *fn;
+    if (t->keys & MT_KEY_BIT(Python))
+        return PyErr_Format(PyExc_RuntimeError, ".numpy() is not supported for tensor subclasses.");
     if (mt_grad_fn(t, &fn) < 0)
         return mtpy_raise();
     if (mt_is_meta(t))

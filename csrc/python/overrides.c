@@ -275,14 +275,13 @@ find_function(const mtpy_packet *packet)
     return func;
 }
 
+/* `func` is taken over. It is NULL where looking it up failed. */
 static bool
-offer_call(const mtpy_packet *packet, const overloaded *o, PyObject *self, PyObject *const *args,
-           Py_ssize_t nargs, PyObject *kwnames, PyObject **result)
+offer_call(PyObject *func, const char *space, const char *name, const overloaded *o, PyObject *self,
+           PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, PyObject **result)
 {
-    if (!o->n && !modes_on())
-        return false;
     *result = NULL;
-    PyObject *func = find_function(packet), *tuple = NULL, *kwargs = NULL, *mode = NULL;
+    PyObject *tuple = NULL, *kwargs = NULL, *mode = NULL;
     if (!func || !(tuple = pack(self, args, nargs)))
         goto fail;
     if (kwnames && PyTuple_GET_SIZE(kwnames)) {
@@ -293,12 +292,19 @@ offer_call(const mtpy_packet *packet, const overloaded *o, PyObject *self, PyObj
                 goto fail;
     }
     PyObject *answer = offer(func, o, tuple, kwargs, &mode, false);
-    conclude(answer, space_names[packet->space], packet->name, mode, o, result);
+    conclude(answer, space, name, mode, o, result);
 fail:
     Py_XDECREF(func);
     Py_XDECREF(tuple);
     Py_XDECREF(kwargs);
     return true;
+}
+
+static void
+gather_all(overloaded *o, PyObject *const *objects, Py_ssize_t n)
+{
+    for (Py_ssize_t i = 0; i < n; i++)
+        gather(o, objects[i]);
 }
 
 bool
@@ -309,12 +315,13 @@ mtpy_torch_function_matched(const mtpy_packet *packet, PyObject *self, PyObject 
     overloaded o = {.n = 0};
     gather(&o, self);
     if (objects)
-        for (int i = 0; i < nobjects; i++)
-            gather(&o, objects[i]);
+        gather_all(&o, objects, nobjects);
     else
-        for (Py_ssize_t i = 0; i < nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0); i++)
-            gather(&o, args[i]);
-    return offer_call(packet, &o, self, args, nargs, kwnames, result);
+        gather_all(&o, args, nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0));
+    if (!o.n && !modes_on())
+        return false;
+    return offer_call(find_function(packet), space_names[packet->space], packet->name, &o, self, args,
+                      nargs, kwnames, result);
 }
 
 bool
@@ -322,7 +329,26 @@ mtpy_offer_to_modes(const mtpy_packet *packet, PyObject *const *args, Py_ssize_t
                     PyObject *kwnames, PyObject **result)
 {
     overloaded o = {.n = 0};
-    return offer_call(packet, &o, NULL, args, nargs, kwnames, result);
+    if (!modes_on())
+        return false;
+    return offer_call(find_function(packet), space_names[packet->space], packet->name, &o, NULL, args,
+                      nargs, kwnames, result);
+}
+
+bool
+mtpy_offer_function(PyObject *func, PyObject *const *objects, int nobjects, PyObject *const *args,
+                    Py_ssize_t nargs, PyObject *kwnames, PyObject **result)
+{
+    overloaded o = {.n = 0};
+    gather_all(&o, objects, nobjects);
+    if (!o.n && !modes_on())
+        return false;
+    PyObject *name = PyObject_Str(func);
+    const char *text = name ? PyUnicode_AsUTF8(name) : NULL;
+    bool taken = offer_call(text ? Py_NewRef(func) : NULL, "torch.ops", text ? text : "", &o, NULL,
+                            args, nargs, kwnames, result);
+    Py_XDECREF(name);
+    return taken;
 }
 
 bool
@@ -680,7 +706,6 @@ static PyMethodDef functions[] = {
     {"_handle_torch_function", handle_torch_function, METH_VARARGS, NULL},
     {"_functions_with_tensors", functions_with_tensors, METH_NOARGS, NULL},
     {"_disabled_torch_function_impl", disabled_impl, METH_VARARGS, NULL},
-    {"_disabled_torch_dispatch_impl", disabled_impl, METH_VARARGS, NULL},
     {"_push_on_torch_function_stack", push_function_mode, METH_O, NULL},
     {"_pop_torch_function_stack", pop_function_mode, METH_NOARGS, NULL},
     {"_len_torch_function_stack", function_mode_count, METH_NOARGS, NULL},

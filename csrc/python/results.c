@@ -1,5 +1,6 @@
 /* Values on their way to Python. */
 #include "base/error.h"
+#include "ops_gen.h"
 #include "python/profiler.h"
 #include "python/python.h"
 
@@ -26,6 +27,13 @@ mtpy_item(mt_tensor *t)
                             (long long)t->numel);
     if (mt_is_meta(t))
         return PyErr_Format(PyExc_RuntimeError, "Tensor.item() cannot be called on meta tensors");
+    const mt_thread *thread = mt_this_thread();
+    if (MT_UNLIKELY(((t->keys | thread->included) & ~thread->excluded) & MT_KEY_BIT(Python))) {
+        mt_scalar value;
+        return aten__local_scalar_dense(t, &value) < 0 ? mtpy_raise() : mtpy_wrap_scalar(value);
+    }
+    if (MT_UNLIKELY(!mt_has_data(t)))
+        return PyErr_Format(PyExc_RuntimeError, "Tensor.item() needs a tensor with memory");
     static uint32_t names[2];
     mt_prof_mark item = mtpy_op_begin("aten::item", &names[0], t);
     mt_prof_mark read = mtpy_op_begin("aten::_local_scalar_dense", &names[1], t);

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "ops_gen.h"
 #include "python/args.h"
+#include "python/operators.h"
 #include "python/profiler.h"
 
 PyTypeObject *mtpy_tensor_base, *mtpy_tensor_type, *mtpy_parameter_type;
@@ -108,6 +109,18 @@ tensor_clear(PyObject *self)
     return 0;
 }
 
+void
+mtpy_mark_subclass(mt_tensor *t)
+{
+    PyTypeObject *type = Py_TYPE((PyObject *)t);
+    t->keys &= ~MT_KEY_BIT(Python);
+    if (type == mtpy_tensor_type || type == mtpy_parameter_type)
+        return;
+    t->flags |= MT_T_SUBCLASS;
+    if (mtpy_has_torch_dispatch(type))
+        t->keys |= MT_KEY_BIT(Python);
+}
+
 PyObject *
 mtpy_make_subclass(PyTypeObject *type, mt_tensor *data, bool requires_grad)
 {
@@ -125,8 +138,7 @@ mtpy_make_subclass(PyTypeObject *type, mt_tensor *data, bool requires_grad)
     }
     t->storage = mt_storage_keep(data->storage);
     t->offset = data->offset;
-    if (type != mtpy_tensor_type && type != mtpy_parameter_type)
-        t->flags |= MT_T_SUBCLASS;
+    mtpy_mark_subclass(t);
     if (requires_grad)
         t->flags |= MT_T_REQUIRES_GRAD;
     return (PyObject *)t;
@@ -815,6 +827,10 @@ list_of(const mt_tensor *t, int dim, const char *p)
 
 METHOD0(tolist, "tolist")
 {
+    if (SELF->keys & MT_KEY_BIT(Python))
+        return PyErr_Format(PyExc_RuntimeError,
+                            ".tolist() is not supported for tensor subclasses, got %s",
+                            _PyType_Name(Py_TYPE(self)));
     if (mt_is_meta(SELF))
         return PyErr_Format(PyExc_NotImplementedError, "Cannot copy out of meta tensor; no data!");
     return list_of(SELF, 0, mt_data(SELF));

@@ -10,6 +10,8 @@ void mtpy_track(mt_object *object);
 void mtpy_node_dealloc(PyObject *self);
 int mtpy_node_traverse(PyObject *self, visitproc visit, void *arg);
 int mtpy_node_clear(PyObject *self);
+/* The tensor has got its class: sets the flag and the key that follow from it. */
+void mtpy_mark_subclass(mt_tensor *t);
 int mtpy_set_requires_grad(mt_tensor *t, bool on);
 
 /* x[key], x[key] = value: indexing.c */

@@ -272,9 +272,14 @@ mt_alias(const mt_tensor *self, int64_t offset, int ndim, const int64_t *sizes,
     return t;
 }
 
+mt_tensor *(*mt_alias_of_subclass)(const mt_tensor *self);
+
 mt_tensor *
 mt_alias_same(const mt_tensor *self)
 {
+    if (MT_UNLIKELY(self->keys & MT_KEY_BIT(Python)) && mt_alias_of_subclass &&
+        !(mt_this_thread()->excluded & MT_KEY_BIT(Python)))
+        return mt_alias_of_subclass(self);
     return mt_alias(self, self->offset, self->ndim, self->sizes, self->strides);
 }
 

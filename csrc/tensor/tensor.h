@@ -107,8 +107,10 @@ mt_tensor *mt_tensor_on(mt_storage *storage, mt_dtype dtype, int64_t offset, int
  * The raw material of every view operator. */
 mt_tensor *mt_alias(const mt_tensor *self, int64_t offset, int ndim, const int64_t *sizes,
                     const int64_t *strides);
-/* The same elements: mt_alias with the geometry of self. */
+/* The same elements: mt_alias with the geometry of self. A subclass with the Python key makes its
+ * alias itself: the host sets the function. */
 mt_tensor *mt_alias_same(const mt_tensor *self);
+extern mt_tensor *(*mt_alias_of_subclass)(const mt_tensor *self);
 
 /* A tensor without storage, sizes or keys: the caller fills it in. */
 mt_tensor *mt_tensor_blank(void);
@@ -129,6 +131,8 @@ mt_data(const mt_tensor *self)
     return (char *)self->storage->data + self->offset * (int64_t)mt_dtypes[self->dtype].size;
 }
 
+/* Wrappers of tensors and meta tensors have a geometry but no memory. */
+MT_INLINE bool mt_has_data(const mt_tensor *t) { return t->storage->data || !t->numel; }
 MT_INLINE bool mt_is_contiguous(const mt_tensor *t) { return t->flags & MT_T_CONTIGUOUS; }
 MT_INLINE bool mt_requires_grad(const mt_tensor *t) { return t->flags & MT_T_REQUIRES_GRAD; }
 MT_INLINE bool mt_is_meta(const mt_tensor *t) { return t->device.type == MT_META; }

@@ -66,6 +66,7 @@ _LAZY = {
     "seed": "random",
     "initial_seed": "random",
     "default_generator": "random",
+    "ops": "_ops",
     "vmap": "func",
     "autocast": "amp",
     "AcceleratorError": "_errors",
