@@ -4,6 +4,7 @@
  * indexed tensor; writes happen in that order, so the last one wins and sums have one order. */
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/pool.h"
 #include "ops/indexing.h"
 #include "ops/pointwise.h"
 #include "ops_gen.h"
@@ -69,6 +70,88 @@ fail:
     return NULL;
 }
 
+/* Along the last dimension of a contiguous tensor whose other sizes are the index's, rows of the
+ * index meet rows of the tensor; when every entry is in range, they do so without offsets. */
+typedef struct lines {
+    int64_t rows, width, size; /* of the index; elements of a row of the tensor */
+    const int64_t *index;
+} lines;
+
+static bool
+as_lines(const mt_tensor *self, int dim, const mt_tensor *index, lines *l)
+{
+    int last = self->ndim - 1;
+    if (index->dtype != MT_INT64 || last < 0 || index->ndim != self->ndim || dim != last ||
+        !mt_is_contiguous(self) || !mt_is_contiguous(index) ||
+        memcmp(self->sizes, index->sizes, (size_t)last * sizeof(int64_t)))
+        return false;
+    *l = (lines){.width = index->sizes[last], .size = self->sizes[last], .index = mt_data(index)};
+    l->rows = index->numel / l->width;
+    bool wrong = false;
+    for (int64_t i = 0; i < index->numel; i++)
+        wrong |= (uint64_t)l->index[i] >= (uint64_t)l->size;
+    return !wrong;
+}
+
+typedef struct gathering {
+    lines l;
+    const char *from;
+    char *to;
+    int64_t item;
+} gathering;
+
+#define GATHER(T)                                                                                  \
+    for (int64_t r = begin; r < end; r++) {                                                        \
+        const T *from = (const T *)job->from + r * l.size;                                         \
+        const int64_t *index = l.index + r * l.width;                                              \
+        T *to = (T *)job->to + r * l.width;                                                        \
+        for (int64_t i = 0; i < l.width; i++)                                                      \
+            to[i] = from[index[i]];                                                                \
+    }                                                                                              \
+    break;
+
+typedef struct sixteen { uint64_t a, b; } sixteen;
+
+static void
+gather_lines(void *ctx, int64_t begin, int64_t end)
+{
+    const gathering *job = ctx;
+    lines l = job->l;
+    switch (job->item) {
+    case 1: GATHER(uint8_t)
+    case 2: GATHER(uint16_t)
+    case 4: GATHER(uint32_t)
+    case 8: GATHER(uint64_t)
+    default: GATHER(sixteen)
+    }
+}
+
+#define SCATTER_ADD(T)                                                                             \
+    {                                                                                              \
+        T *to = mt_data(self);                                                                     \
+        const T *from = mt_data(src);                                                              \
+        for (int64_t r = 0; r < l.rows; r++, to += l.size)                                         \
+            for (int64_t i = 0; i < l.width; i++)                                                  \
+                to[*l.index++] += *from++;                                                         \
+        return true;                                                                               \
+    }
+
+/* True when this way was taken. */
+static bool
+scatter_add_lines(mt_tensor *self, int dim, const mt_tensor *index, const mt_tensor *src)
+{
+    lines l;
+    if (self->dtype != MT_FLOAT32 && self->dtype != MT_FLOAT64 && self->dtype != MT_INT64)
+        return false;
+    if (!as_lines(self, dim, index, &l))
+        return false;
+    switch ((int)self->dtype) {
+    case MT_FLOAT32: SCATTER_ADD(float)
+    case MT_FLOAT64: SCATTER_ADD(double)
+    default: SCATTER_ADD(uint64_t)
+    }
+}
+
 /* ---- gather ------------------------------------------------------------------------------- */
 
 mt_tensor *
@@ -91,6 +174,11 @@ op_gather(mt_tensor *self, int64_t dim, mt_tensor *index, bool sparse_grad)
     mt_tensor *out = mt_empty(index->ndim, index->sizes, NULL, (mt_dtype)self->dtype, self->device);
     if (!out || mt_is_meta(self) || index->numel == 0)
         return out;
+    gathering job = {.from = mt_data(self), .to = mt_data(out), .item = mt_itemsize(self)};
+    if (as_lines(self, d, index, &job.l)) {
+        mt_parallel_for(job.l.rows, MT_MAX(1, MT_GRAIN / job.l.width), gather_lines, &job);
+        return out;
+    }
     int64_t *at = entry_offsets(self, d, index);
     if (!at) {
         mt_release(out);
@@ -172,6 +260,11 @@ scatter(mt_tensor *self, int64_t dim, mt_tensor *index, mt_tensor *src, mt_scala
         mt_release(packed);
         if (!(packed = copy))
             return -1;
+    }
+    if (src && combine == mt_combiner(MT_COMBINE_ADD, (mt_dtype)self->dtype) && combine &&
+        scatter_add_lines(self, (int)dim, index, packed)) {
+        mt_release(packed);
+        return 0;
     }
     int64_t *at = entry_offsets(self, (int)dim, index);
     if (at) {

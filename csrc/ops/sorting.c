@@ -83,6 +83,35 @@ sort_row(const void *row, mt_dtype dtype, int64_t n, bool descending, pair *room
     return sort_pairs(room, room + n, n);
 }
 
+#define FEW 64 /* elements up to which picking beats sorting */
+
+/* The first `take` elements of the sorted row, without sorting the others: each element is held
+ * against the last of those picked so far. */
+static pair *
+pick_row(const void *row, mt_dtype dtype, int64_t n, int64_t take, bool descending, pair *room)
+{
+    uint64_t flip = descending ? ~(uint64_t)0 : 0;
+    for (int64_t i = 0; i < take; i++)
+        room[take + i] = (pair){key_of(row, dtype, i) ^ flip, i};
+    pair *best = sort_pairs(room + take, room, take);
+    const int64_t *whole = row;
+    const double *real = row;
+    for (int64_t i = take; i < n; i++) {
+        int64_t last = best[take - 1].at;
+        if (dtype == MT_INT64 ? (descending ? whole[i] <= whole[last] : whole[i] >= whole[last])
+                              : (descending ? real[i] <= real[last] : real[i] >= real[last]))
+            continue;
+        pair p = {key_of(row, dtype, i) ^ flip, i}; /* a NaN may be here and not belong */
+        int64_t j = take - 1;
+        if (p.key >= best[j].key)
+            continue;
+        for (; j > 0 && best[j - 1].key > p.key; j--)
+            best[j] = best[j - 1];
+        best[j] = p;
+    }
+    return best;
+}
+
 static size_t
 room_bytes(int64_t n)
 {
@@ -119,7 +148,9 @@ sort_to(mt_tensor *self, int64_t dim, bool descending, mt_tensor *values, mt_ten
         int64_t *to = mt_data(y), *index = mt_data(k); /* both key dtypes have eight bytes */
         const int64_t *row = mt_data(x);
         for (int64_t r = 0; r < x->numel / n; r++, row += n, to += take, index += take) {
-            const pair *sorted = sort_row(row, d, n, descending, room);
+            const pair *sorted = take <= FEW && n >= 4 * take
+                                     ? pick_row(row, d, n, take, descending, room)
+                                     : sort_row(row, d, n, descending, room);
             for (int64_t i = 0; i < take; i++) {
                 index[i] = sorted[i].at;
                 to[i] = row[sorted[i].at];
