@@ -1,5 +1,6 @@
 """Optimizers and schedules against PyTorch: trajectories, states, errors, warnings."""
 
+import contextlib
 import copy
 import itertools
 import pickle
@@ -257,7 +258,7 @@ def test_muon(kwargs):
     [
         {},
         {"line_search_fn": "strong_wolfe"},
-        {"line_search_fn": "strong_wolfe", "lr": 0.3, "history_size": 3, "max_iter": 40},
+        {"line_search_fn": "strong_wolfe", "lr": 0.3, "history_size": 3, "max_iter": 8},
         {"lr": 0.01, "max_iter": 7, "history_size": 2},
         {"max_iter": 10, "max_eval": 6, "line_search_fn": "strong_wolfe"},
         {"tolerance_grad": 1.0},
@@ -307,6 +308,20 @@ def backward_through_steps(lib, name, kwargs, steps, of_rate):
     return [p.detach() for p in params], [t.grad for t in start + factors], of_rate and lr.grad
 
 
+@contextlib.contextmanager
+def float64_counters():
+    """Counts steps in float64. In float32 the counters' rounding shows in the results, and the
+    reference's float32 square roots are not all rounded correctly."""
+    libs = (mindtorch_v2, torch)
+    for lib in libs:
+        lib.set_default_dtype(lib.float64)
+    try:
+        yield
+    finally:
+        for lib in libs:
+            lib.set_default_dtype(lib.float32)
+
+
 @pytest.mark.parametrize("of_rate", [False, True], ids=["rate fixed", "rate learned"])
 @pytest.mark.parametrize("steps", [1, 3])
 @pytest.mark.parametrize("name", CONFIGS)
@@ -316,7 +331,8 @@ def test_differentiable(name, steps, of_rate):
         args = (name, kwargs, steps, of_rate)
         if Outcome(backward_through_steps, torch, *args).error is not None:
             continue  # torch takes no tensor there, or changes in place what it needs again
-        compare(backward_through_steps, mindtorch_v2, torch, *args, rtol=1e-7, atol=1e-9)
+        with float64_counters():
+            compare(backward_through_steps, mindtorch_v2, torch, *args, rtol=1e-7, atol=1e-9)
         compared += 1
     if not compared:
         pytest.skip("torch cannot differentiate this")

@@ -341,9 +341,11 @@ def _update(
 
         if differentiable:
             # The states change in place in the next step: what the backward pass reads must be
-            # copies.
-            denom = exp_avg_sq.sqrt() / root2 + eps
-            param.sub_(exp_avg.clone() / denom * step_size)
+            # copies. The rate goes into the denominator, in the order in which PyTorch rounds: with
+            # a float32 step this shows in float64 parameters.
+            rate = -step_size
+            denom = exp_avg_sq.sqrt() / (root2 * rate) + eps / rate
+            param.addcdiv_(exp_avg.clone(), denom)
         else:
             denom = exp_avg_sq.sqrt().div_(root2).add_(eps)
             param.addcdiv_(exp_avg, denom, value=-step_size)
