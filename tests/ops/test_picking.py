@@ -27,7 +27,7 @@ def test_topk_with_nan(largest):
     values, indices = x.topk(8, largest=largest)
     ordered, places = x.sort(stable=True, descending=largest)
     assert indices.tolist() == places[:8].tolist()
-    assert torch.equal(values.nan_to_num(-9.0), ordered[:8].nan_to_num(-9.0))
+    assert repr(values.tolist()) == repr(ordered[:8].tolist())
     few = torch.full((20,), math.nan).topk(3, largest=largest)
     assert few.values.isnan().all() and few.indices.tolist() == [0, 1, 2]
 
