@@ -1,6 +1,7 @@
 """Context managers and decorators that switch recording on and off."""
 
 from .. import _C
+from .._C import _set_grad_enabled, is_grad_enabled
 from ..utils._contextlib import _DecoratorContextManager, _NoParamDecoratorContextManager
 
 __all__ = ["enable_grad", "inference_mode", "no_grad", "set_grad_enabled", "set_multithreading_enabled"]
@@ -10,22 +11,22 @@ class no_grad(_NoParamDecoratorContextManager):
     """Operators inside are not recorded; results do not require gradients (factories excepted)."""
 
     def __enter__(self):
-        self.prev = _C.is_grad_enabled()
-        _C._set_grad_enabled(False)
+        self.prev = is_grad_enabled()
+        _set_grad_enabled(False)
 
     def __exit__(self, exc_type, exc_value, traceback):
-        _C._set_grad_enabled(self.prev)
+        _set_grad_enabled(self.prev)
 
 
 class enable_grad(_NoParamDecoratorContextManager):
     """Operators inside are recorded, within `no_grad` too."""
 
     def __enter__(self):
-        self.prev = _C.is_grad_enabled()
-        _C._set_grad_enabled(True)
+        self.prev = is_grad_enabled()
+        _set_grad_enabled(True)
 
     def __exit__(self, exc_type, exc_value, traceback):
-        _C._set_grad_enabled(self.prev)
+        _set_grad_enabled(self.prev)
 
 
 class set_grad_enabled(_DecoratorContextManager):
@@ -35,19 +36,19 @@ class set_grad_enabled(_DecoratorContextManager):
     """
 
     def __init__(self, mode):
-        self.prev = _C.is_grad_enabled()
+        self.prev = is_grad_enabled()
         self.mode = mode
-        _C._set_grad_enabled(mode)
+        _set_grad_enabled(mode)
 
     def __call__(self, orig_func):
-        _C._set_grad_enabled(self.prev)
+        _set_grad_enabled(self.prev)
         return super().__call__(orig_func)
 
     def __enter__(self):
-        _C._set_grad_enabled(self.mode)
+        _set_grad_enabled(self.mode)
 
     def __exit__(self, exc_type, exc_value, traceback):
-        _C._set_grad_enabled(self.prev)
+        _set_grad_enabled(self.prev)
 
     def __str__(self):
         return f"{type(self).__module__}.{type(self).__name__}(mode={self.mode})"
