@@ -60,20 +60,25 @@ cast(mt_thread *thread, mt_tensor *t, mt_dtype to)
     return made;
 }
 
-static mt_dtype
-widest(const mt_call *call, mt_dtype lower)
+/* The widest of what takes part; a float of neither kind is refused, as PyTorch does. */
+static int
+widest(const mt_call *call, mt_dtype lower, mt_dtype *found)
 {
-    mt_dtype d = lower;
+    *found = lower;
     for (int i = 0; i < call->op->nargs; i++) {
         const mt_value *v = &call->args[i];
         uint32_t n = v->tag == MT_V_TENSORS ? v->len : v->tag == MT_V_TENSOR;
         for (uint32_t k = 0; k < n; k++) {
             const mt_tensor *t = v->tag == MT_V_TENSOR ? v->u.t : v->u.ts[k];
-            if (t && t->dtype == MT_FLOAT32 && eligible(t))
-                d = MT_FLOAT32;
+            if (!t || !eligible(t))
+                continue;
+            if (t->dtype == MT_FLOAT32)
+                *found = MT_FLOAT32;
+            else if (t->dtype != lower && *found != MT_FLOAT32)
+                return mt_fail(MT_RUNTIME, "Unexpected floating ScalarType in at::autocast::prioritize");
         }
     }
-    return d;
+    return 0;
 }
 
 int
@@ -86,9 +91,9 @@ mt_handle_autocast(mt_call *call)
     mt_list lists[4] = {{NULL, 0}};
     int nlists = 0, rc = -1;
     mt_dtype lower = (mt_dtype)thread->autocast_dtype;
-    mt_dtype to = op->cast_policy == 1   ? lower
-                  : op->cast_policy == 2 ? MT_FLOAT32
-                                         : widest(call, lower);
+    mt_dtype to = op->cast_policy == 1 ? lower : MT_FLOAT32;
+    if (op->cast_policy == 3 && widest(call, lower, &to) < 0)
+        return -1;
     mt_key_guard saved = mt_exclude_keys(thread, MT_AUTOCAST_KEYS);
     memcpy(args, call->args, op->nargs * sizeof(mt_value));
     for (int i = 0; i < op->nargs; i++) {

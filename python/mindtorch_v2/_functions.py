@@ -4,7 +4,9 @@ from . import _C
 
 __all__ = ["is_tensor", "is_storage", "numel", "set_default_dtype", "typename", "is_floating_point", "is_complex",
            "is_nonzero", "nonzero", "asarray", "is_conj", "is_neg", "is_signed", "is_inference",
-           "set_default_device", "get_default_device"]
+           "set_default_device", "get_default_device",
+           "is_autocast_cpu_enabled", "set_autocast_cpu_enabled", "get_autocast_cpu_dtype", "set_autocast_cpu_dtype",
+           "get_autocast_gpu_dtype", "set_autocast_gpu_dtype"]
 
 
 def is_tensor(obj, /):
@@ -169,3 +171,31 @@ def _scalar_name(dtype):
         "bool": "Bool", "bfloat16": "BFloat16", "uint16": "UInt16", "uint32": "UInt32", "uint64": "UInt64",
     }  # fmt: skip
     return names[str(dtype).removeprefix("torch.")]
+
+
+def _old_autocast(old, new, device):
+    """A function of one device type, spelled the old way."""
+    takes = old.startswith("set_")
+    key = "is_autocast_enabled" if "is_" in new else new
+
+    def function(*args):
+        import warnings
+
+        shown = f"'{device}', dtype" if "set_" in new and "dtype" in new else (
+            f"'{device}', enabled" if takes else f"'{device}'")
+        warnings.warn(
+            f"torch.{old}({'dtype' if 'dtype' in new and takes else 'enabled' if takes else ''}) is deprecated. "
+            f"Please use torch.{new}({shown}) instead.", DeprecationWarning, stacklevel=2)
+        return getattr(_C, key)(device, *args)
+
+    function.__name__ = function.__qualname__ = old
+    function.__doc__ = f"Deprecated: {new}('{device}', ...)."
+    return function
+
+
+is_autocast_cpu_enabled = _old_autocast("is_autocast_cpu_enabled", "is_autocast_enabled", "cpu")
+set_autocast_cpu_enabled = _old_autocast("set_autocast_cpu_enabled", "set_autocast_enabled", "cpu")
+get_autocast_cpu_dtype = _old_autocast("get_autocast_cpu_dtype", "get_autocast_dtype", "cpu")
+set_autocast_cpu_dtype = _old_autocast("set_autocast_cpu_dtype", "set_autocast_dtype", "cpu")
+get_autocast_gpu_dtype = _old_autocast("get_autocast_gpu_dtype", "get_autocast_dtype", "cuda")
+set_autocast_gpu_dtype = _old_autocast("set_autocast_gpu_dtype", "set_autocast_dtype", "cuda")
