@@ -141,7 +141,7 @@ typedef struct mt_grad_meta {
     bool retains_grad;
     bool keeps_accumulator; /* `accumulator` is another leaf's and owned */
     char *name;
-    mt_tensor *tangent;    /* forward mode */
+    struct mt_dual *tangents; /* forward mode, one per level: autograd/forward.c */
     mt_value *replay_args; /* views that as_strided cannot express: how to make them again */
     const mt_op *replay_op;
     bool busy;             /* a thread is storing into grad */
@@ -149,6 +149,14 @@ typedef struct mt_grad_meta {
 
 mt_grad_meta *mt_grad_meta_of(mt_tensor *self); /* made on demand; NULL with the error set */
 void mt_grad_meta_free(mt_grad_meta *meta);
+
+/* The tangent of a tensor at a level of forward mode. Levels have numbers that are never used again,
+ * so what is left of a closed one is not seen any more. */
+typedef struct mt_dual {
+    struct mt_dual *next;
+    mt_tensor *tensor; /* owned */
+    uint32_t id;
+} mt_dual;
 
 /* ---- nodes -------------------------------------------------------------------------------- */
 
@@ -173,6 +181,8 @@ int mt_set_history(mt_tensor *result, mt_node *node);
 int mt_check_inplace(mt_tensor *self, bool requires_grad);
 /* After an in-place write on `self` recorded as `node`: rebases history, for views on the base. */
 int mt_rebase_history(mt_tensor *self, mt_node *node);
+
+mt_node *mt_node_of_call(mt_call *call, uint64_t want); /* record.c, for forward mode */
 
 /* ---- saved values ------------------------------------------------------------------------- */
 

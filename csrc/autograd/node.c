@@ -227,7 +227,12 @@ void
 mt_grad_meta_free(mt_grad_meta *meta)
 {
     mt_xrelease(meta->grad);
-    mt_xrelease(meta->tangent);
+    while (meta->tangents) {
+        mt_dual *first = meta->tangents;
+        meta->tangents = first->next;
+        mt_release(first->tensor);
+        free(first);
+    }
     if (meta->hooks)
         mt_the_host.ref_release(meta->hooks);
     if (meta->post_accumulate_hooks)

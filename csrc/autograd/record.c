@@ -9,6 +9,7 @@
 #include "autograd/autograd.h"
 #include "autograd/forward.h"
 #include "autograd/view.h"
+#include "autograd/vmap.h"
 #include "base/error.h"
 #include "ops_gen.h"
 #include "tensor/copy.h"
@@ -28,12 +29,20 @@ call_below(mt_call *call)
 
 static mt_storage no_storage = {.refcount = INTPTR_MAX / 2, .device_type = MT_META};
 
+/* Whether a gradient is wanted for the tensor in this call: inside vmap those of lower levels are
+ * constants here and recorded further down (Note: levels, in vmap.c). */
+MT_INLINE bool
+takes_part(const mt_tensor *t, int level)
+{
+    return mt_requires_grad(t) && t->batch_level == level;
+}
+
 /* Sizes, dtype and device of a tensor without its data. */
 static mt_tensor *
 geometry_of(const mt_tensor *t)
 {
     mt_tensor *g = mt_tensor_on(&no_storage, (mt_dtype)t->dtype, 0, t->ndim, t->sizes, t->strides,
-                                t->keys & ~MT_KEY_BIT(Python), t->device);
+                                t->keys & ~(MT_KEY_BIT(Python) | MT_BATCHED_KEY), t->device);
     return g;
 }
 
@@ -58,8 +67,16 @@ save_list(mt_saved *slot, mt_value v)
 static int
 save_overwritten(mt_saved *slot, mt_tensor *self)
 {
-    mt_tensor *copy = self->keys & MT_KEY_BIT(Python) ? aten_clone(self, MT_FORMAT_NONE)
-                                                      : mt_contiguous_data(self, true);
+    mt_tensor *copy;
+    if (MT_UNLIKELY(self->value != NULL)) {
+        mt_thread *thread = mt_this_thread();
+        mt_key_guard saved = mt_exclude_keys(thread, BELOW);
+        copy = aten_clone(self, MT_FORMAT_NONE);
+        mt_restore_keys(thread, saved);
+    } else if (self->keys & MT_KEY_BIT(Python))
+        copy = aten_clone(self, MT_FORMAT_NONE);
+    else
+        copy = mt_contiguous_data(self, true);
     if (!copy)
         return -1;
     if (mt_requires_grad(self)) {
@@ -138,20 +155,20 @@ save_outputs(mt_call *call, const mt_derivative *d, mt_node *node, uint64_t want
 /* Edges of the differentiable arguments; a list argument takes one edge per tensor. `want` gets a
  * bit per slot that leads anywhere. */
 static int
-connect(mt_call *call, const mt_derivative *d, mt_node *node, uint64_t *want)
+connect(mt_call *call, const mt_derivative *d, mt_node *node, uint64_t *want, int level)
 {
     uint32_t e = 0;
     for (uint32_t s = 0; s < d->ninputs; s++) {
         const mt_value *v = &call->args[d->inputs[s]];
         if (v->tag == MT_V_TENSOR) {
-            if (mt_gradient_edge(v->u.t, &node->edges[e]) < 0)
+            if (takes_part(v->u.t, level) && mt_gradient_edge(v->u.t, &node->edges[e]) < 0)
                 return -1;
             if (node->edges[e].node)
                 *want |= (uint64_t)1 << s;
             e++;
         } else if (v->tag == MT_V_TENSORS) {
             for (uint32_t i = 0; i < v->len; i++, e++) {
-                if (!v->u.ts[i])
+                if (!v->u.ts[i] || !takes_part(v->u.ts[i], level))
                     continue;
                 if (mt_gradient_edge(v->u.ts[i], &node->edges[e]) < 0)
                     return -1;
@@ -172,18 +189,18 @@ differentiable(const mt_tensor *t)
 
 /* Whether a differentiable argument requires a gradient, and how many edges a node would have. */
 MT_INLINE bool
-wants_gradient(const mt_call *call, const mt_derivative *d, uint32_t *nedges)
+wants_gradient(const mt_call *call, const mt_derivative *d, uint32_t *nedges, int level)
 {
     bool any = false;
     uint32_t n = 0;
     for (uint32_t s = 0; s < d->ninputs; s++) {
         const mt_value *v = &call->args[d->inputs[s]];
         if (MT_LIKELY(v->tag == MT_V_TENSOR)) {
-            any |= mt_requires_grad(v->u.t);
+            any |= takes_part(v->u.t, level);
             n++;
         } else if (v->tag == MT_V_TENSORS) {
             for (uint32_t i = 0; i < v->len; i++)
-                any |= v->u.ts[i] && mt_requires_grad(v->u.ts[i]);
+                any |= v->u.ts[i] && takes_part(v->u.ts[i], level);
             n += v->len;
         } else
             n++;
@@ -193,15 +210,15 @@ wants_gradient(const mt_call *call, const mt_derivative *d, uint32_t *nedges)
 }
 
 static bool
-any_requires_grad(const mt_call *call)
+any_requires_grad(const mt_call *call, int level)
 {
     for (int i = 0; i < call->op->nargs; i++) {
         const mt_value *v = &call->args[i];
-        if (v->tag == MT_V_TENSOR && mt_requires_grad(v->u.t))
+        if (v->tag == MT_V_TENSOR && takes_part(v->u.t, level))
             return true;
         if (v->tag == MT_V_TENSORS)
             for (uint32_t k = 0; k < v->len; k++)
-                if (v->u.ts[k] && mt_requires_grad(v->u.ts[k]))
+                if (v->u.ts[k] && takes_part(v->u.ts[k], level))
                     return true;
     }
     return false;
@@ -261,10 +278,11 @@ mt_handle_autograd(mt_call *call)
     if (MT_UNLIKELY(thread->fw_level) && mt_has_tangents(call))
         return mt_forward_mode(call);
     uint32_t nedges = 0;
-    bool record = d && wants_gradient(call, d, &nedges) && thread->grad_mode;
+    int level = MT_UNLIKELY(call->keys & MT_BATCHED_KEY) ? mt_call_level(call) : 0;
+    bool record = d && wants_gradient(call, d, &nedges, level) && thread->grad_mode;
     if (MT_LIKELY(!record)) {
         if (MT_UNLIKELY(op->flags & (MT_OP_INPLACE | MT_OP_OUT)) && thread->grad_mode &&
-            any_requires_grad(call)) {
+            any_requires_grad(call, level)) {
             if (op->flags & MT_OP_OUT)
                 return no_out(call);
             if (mt_check_inplace(call->args[0].u.t, true) < 0)
@@ -282,7 +300,7 @@ mt_handle_autograd(mt_call *call)
     node->derivative = d;
     node->op = op;
     node->apply = d->flags & MT_D_NOT_IMPLEMENTED ? not_implemented : d->formula;
-    if (connect(call, d, node, &want) < 0 || save_inputs(call, d, node, want) < 0)
+    if (connect(call, d, node, &want, level) < 0 || save_inputs(call, d, node, want) < 0)
         goto done;
     if (call_below(call) < 0)
         goto done;
@@ -296,10 +314,38 @@ done:
     return rc;
 }
 
-int
-mt_call_below_autograd(mt_call *call)
+/* A node as recording would make it, for forward mode: its formula can be applied, but it leads
+ * nowhere. `want`: the slots whose formulas will run. The results are saved as they are. */
+mt_node *
+mt_node_of_call(mt_call *call, uint64_t want)
 {
-    return call_below(call);
+    const mt_derivative *d = call->op->derivative;
+    uint32_t nedges = 0;
+    wants_gradient(call, d, &nedges, 0);
+    mt_node *node = mt_node_new(MT_NODE_FORMULA, d->name, nedges, d->nsaved);
+    if (!node)
+        return NULL;
+    node->derivative = d;
+    node->op = call->op;
+    node->apply = d->flags & MT_D_NOT_IMPLEMENTED ? not_implemented : d->formula;
+    int rc = save_inputs(call, d, node, want);
+    for (uint32_t k = 0; k < d->nsaved && rc == 0; k++)
+        if (d->saves[k].kind == MT_SAVED_OUTPUT && (d->save_for[k] & want))
+            rc = mt_save_tensor(&node->saved[k],
+                                mt_v_tensor_or_null(call->rets[d->saves[k].index]), false);
+    for (int j = 0; j < d->noutputs && rc == 0; j++) {
+        mt_value *r = &call->rets[d->outputs[j]];
+        if (r->tag == MT_V_TENSORS)
+            for (uint32_t i = 0; i < r->len && rc == 0; i++)
+                rc = mt_node_add_input(node, r->u.ts[i]) < 0 ? -1 : 0;
+        else
+            rc = mt_node_add_input(node, mt_v_tensor_or_null(*r)) < 0 ? -1 : 0;
+    }
+    if (rc < 0) {
+        mt_release(node);
+        return NULL;
+    }
+    return node;
 }
 
 /* ---- ADInplaceOrView: versions and views -------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "autograd/formulas.h"
+#include "autograd/forward.h"
 #include "base/error.h"
 
 int (*mt_saved_pack)(mt_saved *slot, mt_tensor *tensor);
@@ -207,6 +208,12 @@ unpack(mt_node *node, mt_saved *slot)
     mt_tensor *fresh = mt_alias_same(t);
     if (!fresh)
         return NULL;
+    if (MT_UNLIKELY(t->meta != NULL))
+        for (const mt_dual *f = t->meta->tangents; f; f = f->next)
+            if (mt_set_tangent(fresh, f->tensor, f->id) < 0) {
+                mt_release(fresh);
+                return NULL;
+            }
     fresh->grad_fn = mt_keep(node);
     fresh->output_nr = slot->output_nr;
     fresh->flags |= MT_T_REQUIRES_GRAD;

@@ -48,6 +48,9 @@ typedef uint64_t mt_keys;
 #define MT_FULL_KEYS (((mt_keys)1 << 62) - 1)
 /* Every Autocast* functionality. */
 #define MT_AUTOCAST_KEYS ((mt_keys)0x3FF << (15 + MT_F_AutocastCPU))
+/* What batched tensors carry: below Autograd, so that each vmap level has a graph of its own. */
+#define MT_BATCHED_KEY MT_KEY_BIT(FuncTorchDynamicLayerBackMode)
+#define MT_F_BATCHED MT_F_FuncTorchDynamicLayerBackMode
 #define MT_AUTOGRAD_KEYS                                                                           \
     (MT_KEY_BIT(AutogradOther) | MT_KEY_BIT(AutogradFunctionality) |                               \
      MT_KEY_BIT(AutogradNestedTensor))

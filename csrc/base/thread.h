@@ -10,6 +10,8 @@ struct mt_graph_task;
 struct mt_prof_thread;
 struct mt_transform;
 
+#define MT_FW_LEVELS 12
+
 typedef struct mt_thread {
     uint64_t included, excluded; /* dispatch keys forced on and off (dispatch/keys.h) */
     uint64_t sequence_nr;        /* stamped on autograd nodes at creation */
@@ -19,7 +21,7 @@ typedef struct mt_thread {
     bool view_replay_disabled;
     bool overrides_disabled;      /* __torch_function__ switched off (DisableTorchFunction) */
     bool subclass_overrides_disabled; /* the same for subclasses only, modes stay on */
-    uint8_t fw_level;             /* forward-mode level that is open, plus one; 0: none */
+    uint8_t fw_level;             /* forward-mode levels that are open */
     bool in_backward;
     uint32_t function_modes;      /* depth of the __torch_function__ mode stack */
     uint32_t dispatch_modes;      /* depth of the __torch_dispatch__ mode stack */
@@ -32,6 +34,8 @@ typedef struct mt_thread {
     uint32_t reentrant_depth;
     uint8_t autocast_dtype; /* of the CPU */
     bool autocast_cache;
+    uint16_t autocast_nesting;
+    uint32_t fw_ids[MT_FW_LEVELS]; /* their numbers, outermost first */
     bool ready; /* mt_thread_init has run */
 } mt_thread;
 

@@ -189,7 +189,8 @@ const mt_kernel mt_table_default[MT_NUM_FUNCTIONALITIES] = {
     [MT_F_ADInplaceOrView] = mt_handle_adinplaceorview,
     [MT_F_AutogradOther] = mt_handle_autograd,
     [MT_F_AutogradFunctionality] = mt_handle_autograd,
-    [MT_F_FuncTorchBatched] = mt_handle_batched,
+    [MT_F_BATCHED] = mt_handle_batched,
+    [MT_F_FuncTorchVmapMode] = mt_handle_vmap_mode,
     [MT_F_FuncTorchGradWrapper] = mt_handle_missing,
 };
 
@@ -199,6 +200,7 @@ const mt_kernel mt_table_composite[MT_NUM_FUNCTIONALITIES] = {
     [MT_F_ADInplaceOrView] = mt_handle_composite,
     [MT_F_AutogradOther] = mt_handle_composite,
     [MT_F_AutogradFunctionality] = mt_handle_composite,
-    [MT_F_FuncTorchBatched] = mt_handle_composite,
+    [MT_F_BATCHED] = mt_handle_composite,
+    [MT_F_FuncTorchVmapMode] = mt_handle_vmap_mode,
     [MT_F_FuncTorchGradWrapper] = mt_handle_missing,
 };

@@ -63,9 +63,14 @@ enum {                       /* mt_op.flags */
 
 /* How vmap runs an operator (mt_op.batch_rule). */
 typedef enum mt_batch_rule {
-    MT_BATCH_FALLBACK,  /* loop over the batch, results stacked */
-    MT_BATCH_POINTWISE, /* batch dimensions in front, operands aligned, one call */
-    MT_BATCH_UNARY,     /* one tensor whose dimensions the operator treats alike */
+    MT_BATCH_FALLBACK,  /* by its name (autograd/batch_rules.c), else a loop over the batch */
+    MT_BATCH_POINTWISE, /* operands aligned to the right, one call */
+    MT_BATCH_LOOP,      /* a loop over the batch, results stacked */
+    MT_BATCH_SAME,      /* leading dimensions mean nothing to it: one call on the values */
+    MT_BATCH_SHIFT,     /* dimensions counted from the left move by one, sizes get the batch */
+    MT_BATCH_REDUCE,    /* like SHIFT; no dimensions given means all of an example */
+    MT_BATCH_LIST,      /* joins tensors: all get the batch */
+    MT_BATCH_OWN,       /* a function of batch_rules.c */
 } mt_batch_rule;
 
 struct mt_derivative;
@@ -152,7 +157,8 @@ mt_restore_keys(mt_thread *thread, mt_key_guard saved)
 #define MT_OP_KEYS(flags, cast)                                                                    \
     (MT_BACKEND_MASK | MT_KEY_BIT(Dense) | MT_KEY_BIT(Quantized) | MT_KEY_BIT(MkldnnCPU) |         \
      MT_KEY_BIT(Sparse) | MT_KEY_BIT(SparseCsr) | MT_KEY_BIT(NestedTensor) | MT_KEY_BIT(Python) |  \
-     MT_AUTOGRAD_KEYS | MT_KEY_BIT(FuncTorchBatched) | MT_KEY_BIT(FuncTorchGradWrapper) |          \
+     MT_AUTOGRAD_KEYS | MT_BATCHED_KEY | MT_KEY_BIT(FuncTorchGradWrapper) |                        \
+     ((flags) & MT_OP_RANDOM ? MT_KEY_BIT(FuncTorchVmapMode) : 0) |                                \
      MT_KEY_BIT(PythonDispatcher) |                                                                \
      ((flags) & (MT_OP_COMPOSITE | MT_OP_CONJ_OK | MT_OP_VIEW | MT_OP_MULTI_VIEW)                  \
           ? 0                                                                                      \
@@ -205,6 +211,7 @@ int mt_handle_conjugate(mt_call *call);   /* dispatch/conjugate.c */
 int mt_handle_negative(mt_call *call);
 int mt_handle_autocast(mt_call *call);    /* dispatch/autocast.c */
 int mt_handle_batched(mt_call *call);     /* autograd/vmap.c */
+int mt_handle_vmap_mode(mt_call *call);   /* random operators inside vmap: autograd/vmap.c */
 int mt_handle_python(mt_call *call);      /* set by the binding through mt_python_handler */
 int mt_handle_missing(mt_call *call);     /* fails closed: names op, key and what is registered */
 extern mt_kernel mt_python_handler;

@@ -7,6 +7,7 @@ import ast
 import re
 
 from . import ctypes_ as ct
+from .autocast import POLICY
 from .formula import GEOMETRY, FormulaError, Lowering, Val
 from .schema import Arg, Schema
 from .table import HELPERS, Entry
@@ -369,8 +370,6 @@ class Derivative:
             low.env[f"want.{n}"] = Val("bool", ["true"])
             if not s.args[s.index(n)].is_list:
                 low.env[f"{n}_t"] = Val("Tensor", [f"tangents[{k}]"])
-        if e.variant == "inplace" and any(k == "INPUT" and i == 0 for _, k, i, _ in self.saves) and jvp == "auto":
-            return ""
         if jvp == "auto":
             for k, n in enumerate(self.inputs):
                 formula = next(f for ks, f in self.keys if ks == [n])
@@ -626,7 +625,8 @@ def record(e: Entry, has_deriv: bool, spec: str = "NULL") -> str:
     rn = "(const char *const[]){" + ", ".join(f'"{n}"' for n in names) + "}" if all(names) and len(names) > 1 else "NULL"
     list_rets = sum(1 << i for i, r in enumerate(s.returns) if r.type == "Tensor[]")
     nontensor = sum(1 << i for i, r in enumerate(s.returns) if r.type not in ("Tensor", "Tensor[]"))
-    cast = {"": 0, "lower": 1, "float32": 2, "promote": 3}[e.cast]
+    policy = POLICY.get(f"{s.name}.{s.overload}" if s.overload else s.name, "") if s.namespace == "aten" else e.cast
+    cast = {"": 0, "lower": 1, "float32": 2, "promote": 3}[policy]
     batch = {"": "MT_BATCH_FALLBACK", "pointwise": "MT_BATCH_POINTWISE"}.get(
         e.batch or ("pointwise" if e.family == "pointwise" else ""), f"MT_BATCH_{e.batch.upper()}")
     table = "mt_table_composite" if e.family in ("composite", "alias") else "mt_table_default"

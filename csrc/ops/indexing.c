@@ -348,8 +348,8 @@ mt_tensor *
 mth_index_backward(mt_tensor *grad, const int64_t *shape, int64_t shape_n,
                    mt_tensor *const *indices, int64_t indices_n)
 {
-    mt_tensor *zeros = aten_zeros(shape, shape_n, (mt_dtype)grad->dtype, -1, grad->device,
-                                  mt_v_none());
+    mt_tensor *zeros =
+        aten_new_zeros(grad, shape, shape_n, MT_DTYPE_NONE, -1, MT_NO_DEVICE, mt_v_none());
     if (zeros && aten_index_put_(zeros, indices, indices_n, grad, true) < 0) {
         mt_release(zeros);
         return NULL;

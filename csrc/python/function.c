@@ -5,6 +5,7 @@
  * autograd/function.py; its name is the node's name. */
 #include <stdlib.h>
 
+#include "autograd/forward.h"
 #include "base/error.h"
 #include "ops_gen.h"
 #include "python/tensor.h"
@@ -333,7 +334,9 @@ call_forward(PyObject *cls, PyObject *ctx, PyObject *const *args, Py_ssize_t nar
         PyTuple_SET_ITEM(tuple, at++, Py_NewRef(args[i]));
     mt_thread *thread = mt_this_thread();
     bool mode = thread->grad_mode;
+    uint8_t level = thread->fw_level;
     thread->grad_mode = false;
+    thread->fw_level = 0;
     result = PyObject_Call(forward, tuple, NULL);
     if (result && setup == Py_True) {
         PyObject *r = PyObject_CallMethod(cls, "setup_context", "OOO", ctx, tuple, result);
@@ -342,11 +345,67 @@ call_forward(PyObject *cls, PyObject *ctx, PyObject *const *args, Py_ssize_t nar
         Py_XDECREF(r);
     }
     thread->grad_mode = mode;
+    thread->fw_level = level;
 done:
     Py_XDECREF(setup);
     Py_XDECREF(forward);
     Py_XDECREF(tuple);
     return result;
+}
+
+/* Forward mode: cls.jvp(ctx, *tangents) gives the tangents of the outputs. */
+static int
+carry_tangents(PyObject *cls, PyObject *ctx, PyObject *const *args, Py_ssize_t nargs, PyObject *outputs)
+{
+    mt_thread *thread = mt_this_thread();
+    uint8_t before = thread->fw_level;
+    if (!before || !thread->forward_grad_mode)
+        return 0;
+    uint32_t id = thread->fw_ids[before - 1];
+    bool any = false;
+    for (Py_ssize_t i = 0; i < nargs && !any; i++)
+        any = mtpy_is_tensor(args[i]) && mt_tangent_of((mt_tensor *)args[i], id);
+    if (!any)
+        return 0;
+    PyObject *tuple = PyTuple_New(nargs + 1), *method = PyObject_GetAttrString(cls, "jvp");
+    for (Py_ssize_t i = 0; tuple && i < nargs; i++) {
+        mt_tensor *f = mtpy_is_tensor(args[i]) ? mt_tangent_of((mt_tensor *)args[i], id) : NULL;
+        PyTuple_SET_ITEM(tuple, i + 1, Py_NewRef(f ? (PyObject *)f : Py_None));
+    }
+    if (tuple)
+        PyTuple_SET_ITEM(tuple, 0, Py_NewRef(ctx));
+    thread->fw_level = (uint8_t)(before - 1);
+    PyObject *r = tuple && method ? PyObject_Call(method, tuple, NULL) : NULL;
+    thread->fw_level = before;
+    Py_XDECREF(tuple);
+    Py_XDECREF(method);
+    if (r && !PyTuple_Check(r)) {
+        PyObject *one = PyTuple_Pack(1, r);
+        Py_DECREF(r);
+        r = one;
+    }
+    int rc = r ? 0 : -1;
+    if (r && PyTuple_GET_SIZE(r) != PyTuple_GET_SIZE(outputs)) {
+        PyErr_Format(PyExc_RuntimeError,
+                     "%s's jvp returned an invalid number of forward gradients (expected %zd but got "
+                     "%zd)",
+                     ((mt_node *)ctx)->name, PyTuple_GET_SIZE(outputs), PyTuple_GET_SIZE(r));
+        rc = -1;
+    }
+    for (Py_ssize_t i = 0; rc == 0 && i < PyTuple_GET_SIZE(outputs); i++) {
+        PyObject *o = PyTuple_GET_ITEM(outputs, i), *f = PyTuple_GET_ITEM(r, i);
+        if (!mtpy_is_tensor(o) || f == Py_None)
+            continue;
+        if (!mtpy_is_tensor(f)) {
+            PyErr_Format(PyExc_RuntimeError,
+                         "%s's jvp returned a forward gradient that is no Tensor at position %zd",
+                         ((mt_node *)ctx)->name, i);
+            rc = -1;
+        } else if (mt_set_tangent((mt_tensor *)o, (mt_tensor *)f, id) < 0)
+            rc = mtpy_raise_int();
+    }
+    Py_XDECREF(r);
+    return rc;
 }
 
 /* cls.apply(*args): classmethod */
@@ -403,6 +462,11 @@ function_apply(PyObject *cls, PyObject *const *args, Py_ssize_t nargs)
         Py_CLEAR(outputs);
         goto done;
     }
+    if (carry_tangents(cls, ctx, args, nargs, outputs) < 0) {
+        Py_CLEAR(outputs);
+        goto done;
+    }
+    Py_CLEAR(f->saved_for_forward);
     Py_CLEAR(f->to_save);
     Py_CLEAR(f->dirty);
     Py_CLEAR(f->non_differentiable);
@@ -425,6 +489,9 @@ saved_tensors(PyObject *self, void *unused)
 {
     (void)unused;
     mt_node *node = (mt_node *)self;
+    PyObject *forward = ((function *)self)->saved_for_forward;
+    if (forward && forward != Py_None) /* jvp is running */
+        return Py_NewRef(forward);
     if (node->released) {
         mt_saved_released(node);
         return mtpy_raise();

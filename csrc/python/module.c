@@ -202,7 +202,8 @@ PyInit__C(void)
         return NULL;
     if (mtpy_add_objects(module) < 0 || mtpy_add_tensor(module) < 0 ||
         mtpy_add_autograd(module) < 0 || mtpy_add_hooks(module) < 0 ||
-        mtpy_add_saved(module) < 0 || mtpy_add_function(module) < 0 || mtpy_add_functions(module) < 0 ||
+        mtpy_add_saved(module) < 0 || mtpy_add_transforms(module) < 0 ||
+        mtpy_add_autocast(module) < 0 || mtpy_add_function(module) < 0 || mtpy_add_functions(module) < 0 ||
         mtpy_add_overrides(module) < 0 || mtpy_add_operators(module) < 0 ||
         mtpy_add_dispatch(module) < 0 || mtpy_add_library(module) < 0 ||
         mtpy_add_generator(module) < 0 || mtpy_add_indexing(module) < 0 ||

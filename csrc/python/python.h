@@ -104,6 +104,8 @@ int mtpy_add_objects(PyObject *module);
 int mtpy_add_tensor(PyObject *module);
 int mtpy_add_autograd(PyObject *module);
 int mtpy_add_hooks(PyObject *module);
+int mtpy_add_transforms(PyObject *module);
+int mtpy_add_autocast(PyObject *module);
 int mtpy_add_saved(PyObject *module);
 int mtpy_add_function(PyObject *module);
 int mtpy_add_functions(PyObject *module);

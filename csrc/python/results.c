@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "ops_gen.h"
 #include "python/profiler.h"
+#include "autograd/vmap.h"
 #include "python/python.h"
 
 #include <math.h>
@@ -21,6 +22,10 @@ mtpy_wrap_scalar(mt_scalar v)
 PyObject *
 mtpy_item(mt_tensor *t)
 {
+    if (MT_UNLIKELY(t->value != NULL)) {
+        mt_vmap_no_item();
+        return mtpy_raise();
+    }
     if (t->numel != 1)
         return PyErr_Format(PyExc_RuntimeError,
                             "a Tensor with %lld elements cannot be converted to Scalar",

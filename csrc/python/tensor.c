@@ -87,10 +87,12 @@ tensor_traverse(PyObject *self, visitproc visit, void *arg)
     VISIT(t->host_dict);
     VISIT(t->grad_fn);
     VISIT(t->base);
+    VISIT(t->value);
     mt_grad_meta *m = t->meta;
     if (m) {
         VISIT(m->grad);
-        VISIT(m->tangent);
+        for (const mt_dual *f = m->tangents; f; f = f->next)
+            VISIT(f->tensor);
         VISIT(m->hooks);
         VISIT(m->post_accumulate_hooks);
         VISIT(m->backward_hooks_dict);
@@ -673,6 +675,13 @@ METHOD0(bool_, "__bool__")
         else
             PyErr_SetString(PyExc_RuntimeError,
                             "Boolean value of Tensor with more than one value is ambiguous");
+        return NULL;
+    }
+    if (t->value) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "vmap: It looks like you're attempting to use a Tensor in some data-dependent "
+                        "control flow. We don't support that yet, please file an issue at "
+                        "https://github.com/pytorch/pytorch/issues .");
         return NULL;
     }
     static uint32_t name;

@@ -280,7 +280,13 @@ mt_alias_same(const mt_tensor *self)
     if (MT_UNLIKELY(self->keys & MT_KEY_BIT(Python)) && mt_alias_of_subclass &&
         !(mt_this_thread()->excluded & MT_KEY_BIT(Python)))
         return mt_alias_of_subclass(self);
-    return mt_alias(self, self->offset, self->ndim, self->sizes, self->strides);
+    mt_tensor *t = mt_alias(self, self->offset, self->ndim, self->sizes, self->strides);
+    if (MT_UNLIKELY(self->value != NULL) && t) {
+        t->value = mt_keep(self->value);
+        t->batch_level = self->batch_level;
+        t->batch_dim = self->batch_dim;
+    }
+    return t;
 }
 
 static mt_tensor *
@@ -386,6 +392,10 @@ mt_tensor_finalize(mt_tensor *self)
     self->storage = NULL;
     if (storage)
         mt_storage_unref(storage);
+    mt_tensor *value = self->value;
+    self->value = NULL;
+    if (MT_UNLIKELY(value != NULL))
+        mt_release(value);
     if (self->grad_fn || self->base || self->meta)
         mt_tensor_drop_autograd(self);
 }

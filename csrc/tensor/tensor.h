@@ -83,6 +83,9 @@ typedef struct mt_tensor {
     uint32_t attr_version;     /* version at which a view's grad_fn was made */
     uint8_t creation;          /* mt_creation */
     uint8_t layout;            /* 0: strided */
+    uint8_t batch_level;       /* vmap level of a batched tensor, 0: none (autograd/vmap.c) */
+    int8_t batch_dim;          /* 0: `value` has the batch as first dimension; -1: same for all */
+    struct mt_tensor *value;   /* of a batched tensor: what it stands for, owned */
     void *host_dict, *host_weakrefs; /* the binding's */
     int64_t dims[2 * MT_INLINE_DIMS];
 } mt_tensor;

@@ -61,8 +61,9 @@ def backward(
     Arguments as `Tensor.backward`, for several outputs at once. Raises RuntimeError where a gradient
     cannot be made implicitly, or where the graph was freed. Reference: torch.autograd.backward.
     """
-    if _C._is_in_vmap() if hasattr(_C, "_is_in_vmap") else False:
-        raise RuntimeError("backward() called inside a functorch transform.")
+    if _C._functorch._vmap_level():
+        raise RuntimeError("backward() called inside a functorch transform. This is not supported, please use functorch.grad or "
+            "functorch.vjp instead or call backward() outside of functorch transforms.")
     if grad_variables is not None:
         import warnings
 
@@ -113,17 +114,29 @@ def grad(
             "gradient for other parts of the graph, please use torch.autograd.backward.",
             FutureWarning, stacklevel=2,
         )
-    if is_grads_batched:
-        raise NotImplementedError("torch.autograd.grad: is_grads_batched=True is not built")
-    grads = _gradients(outputs, _tuple(grad_outputs, (None,) * len(outputs)))
+    grads = _gradients(outputs, _tuple(grad_outputs, (None,) * len(outputs)), is_grads_batched)
     if retain_graph is None:
         retain_graph = create_graph
     if not inputs:
         raise ValueError("grad requires non-empty inputs.")
-    found = _C._run_backward(
-        outputs, grads, retain_graph, create_graph, inputs, allow_unreachable=allow_unused,
-        accumulate_grad=False,
-    )
+    def run(grads):
+        return _C._run_backward(
+            outputs, grads, retain_graph, create_graph, inputs, allow_unreachable=allow_unused,
+            accumulate_grad=False,
+        )
+
+    if is_grads_batched:  # grad_outputs have one dimension more; so will the gradients
+        from ..func._vmap import restore_vmap
+
+        sizes = [g.shape[0] for g in grads if g is not None]
+        if not sizes:
+            raise ValueError("vmap: Expected at least one Tensor to vmap over")
+        found, dims = restore_vmap(lambda *g: run(g), tuple(None if g is None else 0 for g in grads), sizes[0], "error")(*grads)
+        found = tuple(
+            g.expand(sizes[0], *g.shape) if g is not None and d is None else g for g, d in zip(found, dims)
+        )
+    else:
+        found = run(grads)
     if materialize_grads:
         if any(g is None and not isinstance(x, _C.TensorBase) for g, x in zip(found, inputs)):
             raise RuntimeError(
