@@ -165,7 +165,7 @@ shift_arguments(mt_batch *b, int rank)
         mt_value *v = &b->args[i];
         const char *name = op->args[i].name;
         if (v->tag == MT_V_INT && one_of(name, dim_names)) {
-            int64_t d;
+            int64_t d = 0;
             if (shifted(v->u.i, rank, &d) < 0)
                 return -1;
             *v = mt_v_int(d);
