@@ -194,9 +194,7 @@ registered(mt_call *call)
 static int
 mutates(mt_call *call)
 {
-    mt_key_guard saved = mt_exclude_keys(call->thread, MT_KEY_BIT(ADInplaceOrView));
     int rc = mt_redispatch_below(call, MT_F_ADInplaceOrView);
-    mt_restore_keys(call->thread, saved);
     for (int i = 0; rc == 0 && i < call->op->nargs; i++) {
         const mt_value *v = &call->args[i];
         if (!(call->op->args[i].flags & MT_ARG_MUTATED))
@@ -252,7 +250,7 @@ read_argument(PyObject *item, mt_arg *arg)
     return rc;
 }
 
-/* _define_operator(name, overload, schema, arguments, results): the record lives for ever, so what
+/* _define_operator(name, overload, schema, arguments, results, counts_writes): the record lives for ever, so what
  * is allocated on the way to an error is not worth keeping apart. results: 0 tensor, 1 list of
  * tensors, 2 number. */
 static PyObject *
@@ -261,8 +259,9 @@ define_operator(PyObject *module, PyObject *all)
     (void)module;
     const char *name, *overload, *schema;
     PyObject *arguments, *results;
-    if (!PyArg_ParseTuple(all, "sssO!O!", &name, &overload, &schema, &PyList_Type, &arguments,
-                          &PyList_Type, &results))
+    int counts;
+    if (!PyArg_ParseTuple(all, "sssO!O!p", &name, &overload, &schema, &PyList_Type, &arguments,
+                          &PyList_Type, &results, &counts))
         return NULL;
     Py_ssize_t nargs = PyList_GET_SIZE(arguments), nrets = PyList_GET_SIZE(results);
     if (nargs > 32 || nrets > MTPY_MAX_RETS)
@@ -301,7 +300,7 @@ define_operator(PyObject *module, PyObject *all)
     op->nargs = (uint8_t)nargs;
     op->nrets = (uint8_t)nrets;
     op->flags = MT_OP_CUSTOM | MT_OP_OWN_TABLE;
-    op->key_mask = MT_OP_KEYS(0, 0) | (written ? MT_KEY_BIT(ADInplaceOrView) : 0);
+    op->key_mask = MT_OP_KEYS(0, 0) | (written && counts ? MT_KEY_BIT(ADInplaceOrView) : 0);
     memcpy(table, mt_table_default, MT_NUM_FUNCTIONALITIES * sizeof *table);
     for (int f = 0; f < MT_NUM_FUNCTIONALITIES; f++)
         if (is_backend(f) || is_autograd(f) || f == MT_F_Undefined)

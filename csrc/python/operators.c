@@ -218,7 +218,7 @@ mtpy_op_of(mt_op *op)
     mtpy_op *host = calloc(1, sizeof *host);
     if (!host)
         return (mtpy_op *)PyErr_NoMemory();
-    if (fill_signature(op, &host->signature, true) < 0) {
+    if (fill_signature(op, &host->signature, !(op->flags & MT_OP_CUSTOM)) < 0) {
         free(host);
         return NULL;
     }
@@ -377,8 +377,8 @@ raise_no_match(operator_object *o, PyObject *const *args, Py_ssize_t nargs, PyOb
 {
     PyErr_Clear();
     PyObject *text;
-    if (o->op)
-        text = explain(o->op, args, nargs, kwnames);
+    if (o->op || o->packet.count == 2)
+        text = explain(o->op ? o->op : o->packet.signatures[0].op, args, nargs, kwnames);
     else {
         text = PyUnicode_FromString(
             "Overloaded torch operator invoked from Python failed to match any schema:\n");

@@ -90,7 +90,9 @@ class OpOverloadPacket(_C._Operator):
         self._set(overloads)
 
     def _set(self, overloads):
-        self._overload_names = overloads
+        for name in self.__dict__.get("_overload_names", ()):
+            self.__dict__.pop(name or "default", None)
+        self._overload_names = list(overloads)
         super().__init__(self._qualified_op_name, overloads)
 
     @property
@@ -168,6 +170,19 @@ def _defined(name, overload):
     packet = vars(getattr(ops, namespace)).get(opname)
     if packet is not None:
         packet._set(overloads)
+
+
+def _undefined(name, overload):
+    """A definition was taken back."""
+    overloads = _table().get(name, [])
+    if overload in overloads:
+        overloads.remove(overload)
+    namespace, opname = name.split("::")
+    home = vars(getattr(ops, namespace))
+    if not overloads:
+        home.pop(opname, None)
+    elif opname in home:
+        home[opname]._set(overloads)
 
 
 class _OpNamespace(types.ModuleType):

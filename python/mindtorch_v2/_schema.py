@@ -128,7 +128,8 @@ class Argument:
     def _number(self):
         """(mt_type, flags) as the core wants them."""
         kind = _LISTS[self._base] if self._list else _BASE[self._base][1]
-        flags = 1 * self._optional | 2 * self.kwarg_only | 32 * self._optional_elements
+        optional = self._optional or (self._default is not None and self.default_value is None)
+        flags = 1 * optional | 2 * self.kwarg_only | 32 * self._optional_elements
         if self.alias_info:
             flags |= 8 | 4 * self.is_write
         return kind, flags | 16 * self.is_out
@@ -147,6 +148,9 @@ class Argument:
             value = self._default.strip()
             if self._base == "str" and value[:1] in "'\"":
                 value = f'"{value[1:-1]}"'
+            elif self._base == "float" and not self._list and value != "None":
+                value = f"{float(value):.17g}"
+                value += "." * value.lstrip("-").isdigit()
             elif self._list and value.startswith("["):
                 value = "[" + ", ".join(v.strip() for v in value.strip("[]").split(",") if v.strip()) + "]"
             text += f"={value}"
