@@ -9,14 +9,20 @@
 
 mt_kernel mt_python_handler, mt_python_mode_handler;
 
+static mt_device
+device_argument(const mt_op *op, const mt_value *args)
+{
+    for (int i = op->nargs - 1; i >= 0; i--)
+        if (op->args[i].type == MT_A_DEVICE && args[i].tag == MT_V_DEVICE)
+            return args[i].u.d;
+    return MT_CPU_DEVICE;
+}
+
 /* Keys for a call without tensors: the device argument, else the CPU. */
 static mt_keys
 factory_keys(const mt_op *op, const mt_value *args)
 {
-    for (int i = op->nargs - 1; i >= 0; i--)
-        if (op->args[i].type == MT_A_DEVICE && args[i].tag == MT_V_DEVICE)
-            return mt_device_keys(args[i].u.d, false);
-    return MT_KEYS_CPU;
+    return mt_device_keys(device_argument(op, args), false);
 }
 
 static mt_keys
@@ -90,7 +96,8 @@ mt_dispatch(const mt_op *op, mt_value *args, mt_value *rets)
         keys = factory_keys(op, args);
     call.op = op;
     call.thread = thread;
-    call.keys = (keys | thread->included) & ~thread->excluded & op->key_mask;
+    call.keys = (keys | thread->included) & (~thread->excluded | MT_BACKEND_MASK) &
+                op->key_mask;
     call.args = args;
     call.rets = rets;
     call.temporaries = 0;
@@ -147,6 +154,9 @@ int
 mt_handle_missing(mt_call *call)
 {
     const mt_op *op = call->op;
+    if (!(op->flags & MT_OP_CUSTOM) &&
+        mt_need_device(device_argument(op, call->args), "empty.memory_format") < 0)
+        return -1;
     const char *dot = op->overload[0] ? "." : "";
     const char *key = mt_keys_highest_name(call->keys);
     return mt_fail(

@@ -16,11 +16,9 @@ check_options(const char *who, int64_t layout, mt_device device, mt_value pin_me
 {
     if (layout > 0)
         return mt_fail(MT_NOT_IMPLEMENTED, "%s: only the strided layout is built", who);
-    if (device.type > 0 && device.type != MT_META)
-        return mt_fail(MT_NOT_IMPLEMENTED,
-                       "Could not run 'aten::%s' with arguments from the '%s' backend. Only the CPU "
-                       "and Meta are available in this build.",
-                       who, mt_device_type_name(device.type));
+    const char *maker = strcmp(who, "empty_strided") ? "empty.memory_format" : who;
+    if (mt_need_device(device, maker) < 0)
+        return -1;
     if (!mt_is_none(pin_memory) && pin_memory.u.i)
         return mt_fail(MT_RUNTIME, "Cannot access accelerator device when none is available.");
     return 0;
@@ -108,7 +106,7 @@ mt_tensor *
 op_empty_like(mt_tensor *self, mt_dtype dtype, int64_t layout, mt_device device,
               mt_value pin_memory, mt_memory_format format)
 {
-    if (check_options("empty_like", layout, device, pin_memory) < 0)
+    if (check_options("empty_strided", layout, device, pin_memory) < 0)
         return NULL;
     if (dtype == MT_DTYPE_NONE)
         dtype = (mt_dtype)self->dtype;

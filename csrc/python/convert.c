@@ -18,22 +18,12 @@ typedef struct wanted {
 
 static const wanted nothing_wanted = {MT_DTYPE_NONE, {-1, -1}, MT_PRESERVE, false, false};
 
-static int
-check_available(mt_device device)
-{
-    if (device.type == MT_CUDA) {
-        PyErr_SetString(PyExc_AssertionError, "Torch not compiled with CUDA enabled");
-        return -1;
-    }
-    return 0;
-}
-
 static PyObject *
 converted(PyObject *self, const wanted *w)
 {
     mt_tensor *t = (mt_tensor *)self;
-    if (check_available(w->device) < 0)
-        return NULL;
+    if (mt_need_device(w->device, NULL) < 0)
+        return mtpy_raise();
     static uint32_t name;
     mt_prof_mark mark = mtpy_op_begin("aten::to", &name, t);
     bool same = (w->dtype == MT_DTYPE_NONE || w->dtype == t->dtype) &&
@@ -254,8 +244,8 @@ static PyObject *
 m_cuda(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     MTPY_OFFER(self, "cuda", args, kwargs);
-    check_available((mt_device){MT_CUDA, -1});
-    return NULL;
+    mt_need_device((mt_device){MT_CUDA, -1}, NULL);
+    return mtpy_raise();
 }
 
 /* ---- type --------------------------------------------------------------------------------- */

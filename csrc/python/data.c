@@ -323,16 +323,6 @@ store(PyObject *data, const mt_tensor *t, int dim, char *p)
 
 /* ---- whole tensors ------------------------------------------------------------------------ */
 
-static int
-check_device(mt_device device)
-{
-    if (device.type == MT_CUDA) {
-        PyErr_SetString(PyExc_AssertionError, "Torch not compiled with CUDA enabled");
-        return -1;
-    }
-    return 0;
-}
-
 /* Consumes `t`. */
 static mt_tensor *
 moved(mt_tensor *t, mt_dtype dtype, mt_device device, bool copy)
@@ -387,8 +377,8 @@ mtpy_tensor_from_data(PyObject *data, mt_dtype dtype, mt_device device, bool cop
                       bool requires_grad)
 {
     mt_tensor *t;
-    if (check_device(device) < 0)
-        return NULL;
+    if (mt_need_device(device, NULL) < 0)
+        return mtpy_raise();
     if (mtpy_is_tensor(data)) {
         if (!(t = copy ? aten_detach((mt_tensor *)data) : mt_keep((mt_tensor *)data)))
             return mtpy_raise();

@@ -45,11 +45,15 @@ _ALIASES = (
     "Autograd CompositeImplicitAutograd FuncTorchBatchedDecomposition CompositeImplicitAutogradNestedTensor "
     "CompositeExplicitAutograd CompositeExplicitAutogradNonFunctional"
 ).split()
-# functionalities that PyTorch does not name in Python
-_UNNAMED = frozenset(
-    "FPGA Vulkan Metal CustomRNGKeyId MkldnnCPU Fake Tracer AutocastMTIA AutocastMAIA AutocastXLA "
-    "BatchedNestedTensor Batched VmapMode DeferredInit TESTING_ONLY_GenericWrapper TESTING_ONLY_GenericMode".split()
-)
+# keys without a backend, in the order of PyTorch's enumeration in Python; those per backend follow
+_NAMED = (
+    "Undefined CompositeExplicitAutogradNonFunctional CompositeExplicitAutograd "
+    "CompositeImplicitAutogradNestedTensor CompositeImplicitAutograd AutogradNestedTensor AutogradOther Autograd "
+    "Conjugate ZeroTensor Negative BackendSelect ADInplaceOrView PythonTLSSnapshot Python "
+    "FuncTorchDynamicLayerFrontMode FuncTorchDynamicLayerBackMode FuncTorchBatchedDecomposition FuncTorchBatched "
+    "FuncTorchVmapMode FuncTorchGradWrapper PythonDispatcher PreDispatch Functionalize AutocastCPU AutocastMPS "
+    "AutocastXPU AutocastHPU AutocastIPU AutocastCUDA AutocastPrivateUse1"
+).split()
 
 
 class DispatchKey:
@@ -66,14 +70,16 @@ class DispatchKey:
         return found
 
     @classmethod
-    def _make(cls, name, value, named=True):
+    def _make(cls, name, value):
         key = object.__new__(cls)
         object.__setattr__(key, "name", name)
         object.__setattr__(key, "value", value)
-        if named:
-            cls.__members__[name] = key
-            setattr(cls, name, key)
-        cls._by_value.setdefault(value, key)
+        cls._by_value[value] = key
+
+    @classmethod
+    def _name(cls, name, value):
+        cls.__members__[name] = cls._by_value[value]
+        setattr(cls, name, cls._by_value[value])
 
     def __setattr__(self, name, value):
         raise AttributeError(f"DispatchKey has no settable attribute '{name}'")
@@ -103,19 +109,28 @@ _starts = {}  # functionality -> value of its key on the first backend
 
 
 def _make_keys():
+    values = {}
     for n, name in enumerate(_FUNCTIONALITIES):
-        DispatchKey._make(name, n, named=name not in _UNNAMED)
-    value = len(_FUNCTIONALITIES) + 1
+        values[name] = n
+    first = len(_FUNCTIONALITIES) + 1
+    aliases = first + len(_PER_BACKEND) * (len(_BACKENDS) + 1)
+    for n, name in enumerate(_ALIASES):
+        values[name] = aliases + n
+    for name, value in values.items():
+        DispatchKey._make(name, value)
+    for name in _NAMED:
+        DispatchKey._name(name, values[name])
+    start = first
     for functionality, prefix, marker in _PER_BACKEND:
-        start = value
         _starts[_FUNCTIONALITIES.index(functionality)] = start + 1
+        DispatchKey._make(f"StartOf{marker}Backends", start)
+        DispatchKey._name(functionality, values[functionality])
+        DispatchKey._name(f"StartOf{marker}Backends", start)
         for n, backend in enumerate(_BACKENDS):
             DispatchKey._make(prefix + backend, start + 1 + n)
-        DispatchKey._make(f"StartOf{marker}Backends", start)
-        DispatchKey._make(f"EndOf{marker}Backends", start + len(_BACKENDS))
-        value = start + len(_BACKENDS) + 1
-    for n, name in enumerate(_ALIASES):
-        DispatchKey._make(name, value + n)
+            DispatchKey._name(prefix + backend, start + 1 + n)
+        DispatchKey._name(f"EndOf{marker}Backends", start + len(_BACKENDS))
+        start += len(_BACKENDS) + 1
 
 
 _make_keys()
@@ -132,9 +147,9 @@ def _as_key(key):
 
 
 def _place(key):
-    """(functionality, backend or None) of a runtime key."""
+    """(functionality, backend or None) of a runtime key; backend -1: only the functionality."""
     for functionality, start in _starts.items():
-        if start <= key.value < start + len(_BACKENDS):
+        if start - 1 <= key.value < start + len(_BACKENDS):
             return functionality, key.value - start
     return key.value, None
 
@@ -144,7 +159,7 @@ def _bits(key):
         return 0
     functionality, backend = _place(key)
     bits = 1 << (15 + functionality)
-    return bits if backend is None else bits | 1 << backend
+    return bits if backend is None or backend < 0 else bits | 1 << backend
 
 
 def _runtime(functionality, backend):
@@ -189,7 +204,7 @@ class DispatchKeySet:
 
     def highestPriorityTypeId(self):
         functionality = (self._raw >> 15).bit_length() - 1 if self._raw >> 16 else 0
-        return _runtime(functionality, max((self._raw & 0xFFFF).bit_length() - 1, 0))
+        return _runtime(functionality, (self._raw & 0xFFFF).bit_length() - 1)
 
     def __or__(self, other):
         return _key_set(self._raw | other._raw)
@@ -247,7 +262,12 @@ def _dispatch_keyset_to_string(keys):
 
 
 def _dispatch_key_name(key):
-    return _as_key(key).name
+    key = _as_key(key)
+    functionality, backend = _place(key)
+    if backend == -1:  # the mark before the first backend
+        prefix = next(p for name, p, _ in _PER_BACKEND if name == _FUNCTIONALITIES[functionality])
+        return prefix + "Undefined"
+    return key.name
 
 
 def _parse_dispatch_key(name):
@@ -276,27 +296,41 @@ def _dispatch_is_alias_key(key):
     return _as_key(key).value >= _FIRST_ALIAS
 
 
+def _functionality_bits(*names):
+    return sum(1 << (15 + _FUNCTIONALITIES.index(name)) for name in names)
+
+
+def _alias_bits(name):
+    """The runtime keys that a kernel for the alias serves."""
+    autograd = _functionality_bits("AutogradOther", "AutogradFunctionality", "AutogradNestedTensor")
+    dense = _functionality_bits("Dense", "Quantized", "Sparse", "SparseCsr")
+    if name == "Autograd":
+        return 0xFFFF | autograd
+    if name == "CompositeImplicitAutograd":
+        return 0xFFFF | autograd | dense | _functionality_bits("NestedTensor")
+    if name == "CompositeExplicitAutograd":
+        return 0xFFFF | dense
+    if name == "CompositeExplicitAutogradNonFunctional":
+        lazy = 1 << _BACKENDS.index("XLA") | 1 << _BACKENDS.index("Lazy")
+        return (0xFFFF & ~lazy) | _functionality_bits("Dense", "Quantized", "SparseCsr")
+    if name == "FuncTorchBatchedDecomposition":
+        return _functionality_bits("FuncTorchBatched")
+    return 0xFFFF | _functionality_bits("NestedTensor", "AutogradNestedTensor")
+
+
 def _dispatch_is_included_in_alias(key, alias):
-    """Whether a kernel for the alias serves the runtime key."""
+    """Whether a kernel for the alias serves the runtime key (true of every alias key)."""
     key, alias = _as_key(key), _as_key(alias)
-    functionality, backend = _place(key)
-    name = _FUNCTIONALITIES[functionality]
-    autograd = name.startswith("Autograd")
-    dense = backend is not None and not autograd
-    if alias.name == "Autograd":
-        return autograd
-    if alias.name.startswith("CompositeExplicit"):
-        return dense
-    if alias.name == "CompositeImplicitAutograd":
-        return (dense and name != "NestedTensor") or (autograd and name != "AutogradNestedTensor")
-    if alias.name == "FuncTorchBatchedDecomposition":
-        return name == "FuncTorchBatched"
-    return key == alias
+    if key.value == 0:
+        return False
+    if alias.value < _FIRST_ALIAS:
+        return key == alias
+    return not _bits(key) & ~_alias_bits(alias.name)
 
 
 def _dispatch_get_backend_keyset_from_autograd(key):
     functionality, backend = _place(_as_key(key))
-    if backend is None or _FUNCTIONALITIES[functionality] != "AutogradFunctionality":
+    if backend in (None, -1) or _FUNCTIONALITIES[functionality] != "AutogradFunctionality":
         return _key_set(0)
     return _key_set(1 << 16 | 1 << backend)
 

@@ -199,7 +199,7 @@ class _OpNamespace(types.ModuleType):
         return iter(self._dir)
 
     def __getattr__(self, opname):
-        overloads = None if opname.startswith("__") else _table().get(f"{self.name}::{opname}")
+        overloads = _table().get(f"{self.name}::{opname}")
         if not overloads:
             raise AttributeError(f"'_OpNamespace' '{self.name}' object has no attribute '{opname}'")
         packet = OpOverloadPacket(f"{self.name}::{opname}", overloads)

@@ -46,7 +46,7 @@ def test_every_operator_can_be_named():
         namespace, op = name.split("::")
         found = getattr(getattr(getattr(torch.ops, namespace), op), overload or "default")
         assert found.name() == full
-        assert str(found._schema) == found._schema_text
+        assert str(torch._C.parse_schema(str(found._schema))) == str(found._schema)
         assert found._schema.name == name and found._schema.overload_name == overload
 
 
@@ -434,5 +434,10 @@ def test_other_backends_fail_closed():
                  lambda: torch.tensor([1.0], device="cuda")):  # fmt: skip
         with pytest.raises(AssertionError, match="Torch not compiled with CUDA enabled"):
             call()
-    with pytest.raises((NotImplementedError, RuntimeError)):
+    with pytest.raises(AssertionError, match="Torch not compiled with XPU enabled"):
         torch.empty(1, device="xpu")
+    for make, op in ((torch.ones, "empty.memory_format"), (lambda n, device: torch.ones_like(torch.ones(n), device=device), "empty_strided")):
+        with pytest.raises(NotImplementedError, match=f"Could not run 'aten::{op}' with arguments from the 'MPS' backend.*CPU, Meta"):
+            make(1, device="mps")
+    with pytest.raises(RuntimeError, match="PyTorch is not linked with support for xla devices"):
+        x.to("xla")
