@@ -21,7 +21,6 @@ typedef enum mt_error_kind {
     MT_FILE_NOT_FOUND,  /* FileNotFoundError */
     MT_EOF,             /* EOFError */
     MT_ZERO_DIVISION,   /* ZeroDivisionError */
-    MT_MODULE_NOT_FOUND, /* ModuleNotFoundError */
     MT_LINALG,          /* torch.linalg.LinAlgError */
     MT_HOST,            /* the interpreter already holds the exception; the record only says so */
 } mt_error_kind;

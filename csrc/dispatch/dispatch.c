@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "dispatch/op.h"
 #include "profiler/profiler.h"
+#include "tensor/device.h"
 
 mt_kernel mt_python_handler, mt_python_mode_handler;
 

@@ -206,9 +206,8 @@ def make_inplace(s: Schema) -> Schema:
 def make_out(s: Schema, overload: str | None = None) -> Schema:
     """add.Tensor -> add.out: results become trailing keyword arguments that are written."""
     letters = "abcdefgh"
-    single = "grad_input" if overload == "grad_input" else "out"
     outs = tuple(
-        Arg(r.name if r.name and len(s.returns) > 1 else single if len(s.returns) == 1 else f"out{i}",
+        Arg(r.name if r.name and len(s.returns) > 1 else "out" if len(s.returns) == 1 else f"out{i}",
             "Tensor", kwonly=True, alias=letters[i] + "!")
         for i, r in enumerate(s.returns))
     returns = tuple(Arg(r.name if len(s.returns) > 1 else "", "Tensor", alias=letters[i] + "!")

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "ops/pointwise.h"
 #include "ops_gen.h"
+#include "tensor/device.h"
 
 /* ---- options ------------------------------------------------------------------------------ */
 

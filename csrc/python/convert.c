@@ -8,6 +8,7 @@
 #include "python/data.h"
 #include "python/profiler.h"
 #include "python/tensor.h"
+#include "tensor/device.h"
 
 typedef struct wanted {
     mt_dtype dtype;

@@ -9,6 +9,7 @@
 #include "python/args.h"
 #include "python/data.h"
 #include "python/tensor.h"
+#include "tensor/device.h"
 
 static bool
 from_numpy_package(PyObject *o)

@@ -20,7 +20,6 @@ mtpy_raise(void)
     case MT_NOT_IMPLEMENTED: type = PyExc_NotImplementedError; break;
     case MT_OVERFLOW: type = PyExc_OverflowError; break;
     case MT_ASSERTION: type = PyExc_AssertionError; break;
-    case MT_MODULE_NOT_FOUND: type = PyExc_ModuleNotFoundError; break;
     case MT_OS: type = PyExc_OSError; break;
     case MT_FILE_NOT_FOUND: type = PyExc_FileNotFoundError; break;
     case MT_EOF: type = PyExc_EOFError; break;

@@ -533,6 +533,7 @@ all_names(PyObject *module, PyObject *unused)
 
 static PyMethodDef functions[] = {
     {"_dispatch_get_all_op_names", all_names, METH_NOARGS, NULL},
+    {"_return_type", mtpy_named_return_type, METH_O, NULL},
     {0},
 };
 

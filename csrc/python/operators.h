@@ -21,6 +21,9 @@ PyObject *mtpy_overload(const mt_op *op);
 /* The arguments as Python passes them: those at the end that have their default are left out,
  * wrapped numbers are numbers. */
 int mtpy_pack_call(const mt_op *op, const mt_value *args, PyObject **tuple, PyObject **kwargs);
+/* _return_type("max") or ("max_out") -> the class of named tuples that the operator returns, None
+ * where it has none. */
+PyObject *mtpy_named_return_type(PyObject *module, PyObject *name);
 /* The result of a Python kernel as rets; -1 with an exception where it does not fit the schema. */
 int mtpy_unpack_results(const mt_op *op, PyObject *result, mt_value *rets);
 

@@ -3,6 +3,8 @@
 #include "ops_gen.h"
 #include "python/profiler.h"
 #include "autograd/vmap.h"
+#include "dispatch/registry.h"
+#include "python/operators.h"
 #include "python/python.h"
 
 #include <math.h>
@@ -150,7 +152,7 @@ mtpy_wrap_value(mt_value v, bool take)
 
 /* ---- named tuples: torch.return_types ----------------------------------------------------- */
 
-/* One type per distinct (operator name, field names), made on first use and kept. */
+/* One type per operator name, and one for its forms with out=; made on first use and kept. */
 static PyObject *return_types;
 
 static PyTypeObject *make_return_type(const mt_op *op);
@@ -170,16 +172,59 @@ return_type(const mt_op *op)
     return known[at].type;
 }
 
+/* torch.return_types.max(
+ * values=tensor(1.),
+ * indices=tensor(0)) */
+static PyObject *
+return_repr(PyObject *self)
+{
+    PyObject *names = PyObject_GetAttrString((PyObject *)Py_TYPE(self), "__match_args__");
+    const char *base = strrchr(Py_TYPE(self)->tp_name, '.');
+    PyObject *text = PyUnicode_FromFormat("torch.return_types.%s(\n",
+                                          base ? base + 1 : Py_TYPE(self)->tp_name);
+    Py_ssize_t count = PyTuple_GET_SIZE(self);
+    for (Py_ssize_t i = 0; names && text && i < count; i++) {
+        PyObject *one = PyObject_Repr(PyTuple_GET_ITEM(self, i));
+        if (one)
+            Py_SETREF(text, PyUnicode_FromFormat("%U%U=%U%s", text, PyTuple_GET_ITEM(names, i), one,
+                                                 i + 1 < count ? ",\n" : ")"));
+        else
+            Py_CLEAR(text);
+        Py_XDECREF(one);
+    }
+    if (!names)
+        Py_CLEAR(text);
+    Py_XDECREF(names);
+    return text;
+}
+
+PyObject *
+mtpy_named_return_type(PyObject *module, PyObject *name)
+{
+    (void)module;
+    Py_ssize_t size;
+    const char *text = PyUnicode_AsUTF8AndSize(name, &size);
+    if (!text)
+        return NULL;
+    bool out = size > 4 && !strcmp(text + size - 4, "_out");
+    size -= 4 * out;
+    int64_t state = 0;
+    for (mt_op *op; (op = mt_next_op(&state));)
+        if (op->ret_names && op->nrets > 1 && out == !!(op->flags & MT_OP_OUT) &&
+            !strncmp(op->name, "aten::", 6) && !strncmp(op->name + 6, text, (size_t)size) &&
+            !op->name[6 + size])
+            return Py_XNewRef((PyObject *)return_type(op));
+    Py_RETURN_NONE;
+}
+
 static PyTypeObject *
 make_return_type(const mt_op *op)
 {
     if (!return_types && !(return_types = PyDict_New()))
         return NULL;
     const char *base = strstr(op->name, "::");
-    base = base ? base + 2 : op->name;
-    PyObject *key = PyUnicode_FromFormat("%s", base);
-    for (int i = 0; key && i < op->nrets; i++)
-        Py_SETREF(key, PyUnicode_FromFormat("%U,%s", key, op->ret_names[i]));
+    PyObject *key = PyUnicode_FromFormat("%s%s", base ? base + 2 : op->name,
+                                         op->flags & MT_OP_OUT ? "_out" : "");
     if (!key)
         return NULL;
     PyObject *type = PyDict_GetItemWithError(return_types, key);
@@ -187,13 +232,14 @@ make_return_type(const mt_op *op)
         PyStructSequence_Field *fields = PyMem_Calloc((size_t)op->nrets + 1, sizeof *fields);
         for (int i = 0; fields && i < op->nrets; i++)
             fields[i].name = op->ret_names[i];
-        PyObject *name = PyUnicode_FromFormat("torch.return_types.%s", base);
+        PyObject *name = PyUnicode_FromFormat("torch.return_types.%U", key);
         const char *text = name ? PyUnicode_AsUTF8(name) : NULL;
         PyStructSequence_Desc desc = {text, NULL, fields, op->nrets};
         type = text && fields
                    ? (PyObject *)mtpy_settle_type((PyObject *)PyStructSequence_NewType(&desc))
                    : NULL;
         if (type) {
+            ((PyTypeObject *)type)->tp_repr = return_repr;
             PyDict_SetItem(return_types, key, type);
             Py_DECREF(type);
         }

@@ -1,7 +1,8 @@
 /* Devices that are not part of this build fail closed: whatever would put a tensor there raises
  * what PyTorch's CPU build raises. */
+#include "tensor/device.h"
+
 #include "base/error.h"
-#include "tensor/tensor.h"
 
 int
 mt_need_device(mt_device device, const char *op)
@@ -22,9 +23,6 @@ mt_need_device(mt_device device, const char *op)
                        "Torch not compiled with MTIA enabled. Ensure you have `import "
                        "mtia.host_runtime.torch_mtia.dynamic_library` in your python src file and "
                        "include `//mtia/host_runtime/torch_mtia:torch_mtia` as your target dependency!");
-    case MT_HPU:
-    case MT_PRIVATEUSE1:
-        return mt_fail(MT_MODULE_NOT_FOUND, "No module named 'torch.%s'", name);
     case MT_LAZY: break;
     default:
         if (!op)

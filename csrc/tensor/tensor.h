@@ -227,9 +227,6 @@ int mt_check_bounds(const mt_storage *storage, mt_dtype dtype, int64_t offset, i
                     const int64_t *sizes, const int64_t *strides, const char *who);
 
 const char *mt_device_type_name(int type);
-/* 0 for a device of this build (and for none given), else -1 with PyTorch's error for an absent
- * backend: `op` (without "aten::") was to make a tensor there; NULL: a copy to the device. */
-int mt_need_device(mt_device device, const char *op);
 const char *mt_device_str(mt_device device); /* "cuda:0"; a rotating buffer */
 mt_keys mt_device_keys(mt_device device, bool inference);
 extern mt_dtype mt_default_dtype; /* torch.get_default_dtype */

@@ -130,5 +130,5 @@ binary("softshrink_backward(Tensor grad_output, Tensor self, Scalar lambd) -> Te
        grad={"grad_output": "softshrink_backward(grad, self, lambd)", "self": "zeros_like(grad)"}, doc="Gradient of softshrink.")
 unary("hardshrink(Tensor self, Scalar lambd=0.5) -> Tensor", kernel="a >= -lambd && a <= lambd ? 0 : a", dtypes=FLOAT, inplace=False,
       grad={"self": "hardshrink_backward(grad, self, lambd)"}, jvp="auto", doc="0 within [-lambd, lambd].")
-binary("hardshrink_backward(Tensor grad_out, Tensor self, Scalar lambd) -> Tensor", kernel="b >= -lambd && b <= lambd ? 0 : a", dtypes=FLOAT, inplace=False, py=("function",), out="grad_input",
-       grad={"grad_out": "hardshrink_backward(grad, self, lambd)", "self": "zeros_like(grad)"}, doc="Gradient of hardshrink.")
+binary("hardshrink_backward(Tensor grad_output, Tensor self, Scalar lambd) -> Tensor", kernel="b >= -lambd && b <= lambd ? 0 : a", dtypes=FLOAT, inplace=False, py=("function",), out="grad_input",
+       grad={"grad_output": "hardshrink_backward(grad, self, lambd)", "self": "zeros_like(grad)"}, doc="Gradient of hardshrink.")
