@@ -9,40 +9,9 @@
 #include "kernels/gemm.h"
 #include "ops/lapack.h"
 #include "ops/linalg.h"
+#include "ops/bag.h"
 #include "ops_gen.h"
 #include "tensor/copy.h"
-
-/* Temporaries of a function, released together. */
-typedef struct bag {
-    mt_tensor *items[40];
-    int count;
-} bag;
-
-static mt_tensor *
-hold(bag *b, mt_tensor *t)
-{
-    if (t)
-        b->items[b->count++] = t;
-    return t;
-}
-
-/* The result, which is kept while the rest goes. */
-static mt_tensor *
-finish(bag *b, mt_tensor *result)
-{
-    if (result)
-        mt_keep(result);
-    for (int i = 0; i < b->count; i++)
-        mt_release(b->items[i]);
-    return result;
-}
-
-/* t = hold(...), leaving through `done` where there is no value. */
-#define TRY(t, value)                                                                              \
-    do {                                                                                           \
-        if (!((t) = hold(&b, (value))))                                                            \
-            goto done;                                                                             \
-    } while (0)
 
 static mt_dtype
 real_dtype(const mt_tensor *t)
