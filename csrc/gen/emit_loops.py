@@ -165,7 +165,7 @@ def loop(e: Entry, d: str) -> str | None:
 def emit_loops(entries: list[Entry], src: str) -> str:
     """One .k.c file for these functional pointwise entries."""
     out = [HEAD.format(src=src), "/* mt-flags: -fwrapv -fcx-limited-range -ffp-contract=off -Wno-type-limits -Wno-unused-but-set-variable */",
-           '#include "kernels/isa.h"\n#include "kernels/scalar.h"\n#include "kernels/scalar_int.h"\n#include "kernels/scalar_slope.h"\n#include <complex.h>\n#include "ops/pointwise.h"\n#undef I\n']
+           '#include "kernels/isa.h"\n#include "kernels/scalar.h"\n#include "kernels/scalar_int.h"\n#include "kernels/scalar_slope.h"\n#include "kernels/scalar_special.h"\n#include <complex.h>\n#include "ops/pointwise.h"\n#undef I\n']
     hot_only = "#ifndef MT_HOT_ONLY\n"
     for e in entries:
         rows = []

@@ -42,7 +42,7 @@ unary("erfc(Tensor self) -> Tensor", kernel="mt_erfc(a)", dtypes=FLOAT, promotes
       grad="-1.1283791670955126 * (-(self * self)).exp() * grad", jvp="auto", doc="1 - erf(x).")
 unary("erfinv(Tensor self) -> Tensor", kernel="mt_erfinv(a)", dtypes=FLOAT, promotes="int_to_float", names=("special_erfinv",),
       grad="0.8862269254527579 * (result * result).exp() * grad", jvp="auto", doc="Inverse of erf.")
-unary("lgamma(Tensor self) -> Tensor", kernel={"float64": "lgamma(a)", "float": "lgammaf(a)"}, dtypes=FLOAT, promotes="int_to_float",
+unary("lgamma(Tensor self) -> Tensor", kernel={"float64": "lgamma(a)", "float": "lgammaf(a)"}, dtypes=FLOAT, promotes="int_to_float", grad="grad * digamma(self)", jvp="auto",
       doc="Logarithm of the absolute value of the gamma function.")
 
 # ---- activations -------------------------------------------------------------------------------
