@@ -394,6 +394,21 @@ read_params(const mt_pointwise *pw, const mt_value *args, mt_param *params)
     }
 }
 
+/* Whether reading t along the last dimension takes a cache line for each element, and along another
+ * one would not: then a copy in tiles is cheaper than gathering. */
+static bool
+lies_across(const mt_tensor *t, const mt_tensor *out)
+{
+    enum { LINE = 64, LONG = 16, LARGE = 4096 };
+    if (out->numel < LARGE || t->numel != out->numel || !mt_is_contiguous(out) ||
+        t->strides[t->ndim - 1] * mt_itemsize(t) < LINE)
+        return false;
+    for (int d = 0; d < t->ndim - 1; d++)
+        if (t->strides[d] == 1 && t->sizes[d] >= LONG)
+            return true;
+    return false;
+}
+
 /* Operands that are not in the loop's form: broadcast, strided, of other dtypes, or numbers. */
 static MT_NOINLINE int
 general(mt_call *call, const mt_pointwise *pw, mt_loop loop, const mt_param *params)
@@ -411,9 +426,12 @@ general(mt_call *call, const mt_pointwise *pw, mt_loop loop, const mt_param *par
     for (int k = 0; k < pw->ninputs; k++) {
         const mt_value *v = &call->args[pw->inputs[k]];
         int at = pw->nouts + k;
-        if (v->tag == MT_V_TENSOR)
+        if (v->tag == MT_V_TENSOR) {
             operands[at] = v->u.t;
-        else if (!(operands[at] = made[at] = mt_wrap_scalar(*v)))
+            if (lies_across(operands[at], operands[0]) &&
+                !(operands[at] = made[at] = mt_contiguous_data(operands[at], true)))
+                goto done;
+        } else if (!(operands[at] = made[at] = mt_wrap_scalar(*v)))
             goto done;
         w.sizes[at] = (size_t)mt_itemsize(operands[at]);
         w.packed[at] = (int64_t)w.compute_size;

@@ -45,6 +45,33 @@ compare_dims(const mt_iter *it, int a, int b)
     return 0;
 }
 
+static void
+swap(int64_t *a, int64_t *b)
+{
+    int64_t t = *a;
+    *a = *b;
+    *b = t;
+}
+
+/* A call per run costs more than steps through memory: where the innermost dimension is very short
+ * and another one long, that one goes innermost. */
+static void
+lengthen_runs(mt_iter *it)
+{
+    enum { SHORT = 8, LONGER = 4 };
+    if (it->ndim < 2 || it->sizes[0] >= SHORT)
+        return;
+    int longest = 0;
+    for (int d = 1; d < it->ndim; d++)
+        if (it->sizes[d] > it->sizes[longest])
+            longest = d;
+    if (it->sizes[longest] < LONGER * it->sizes[0])
+        return;
+    swap(&it->sizes[0], &it->sizes[longest]);
+    for (int k = 0; k < it->noperands; k++)
+        swap(&it->strides[k][0], &it->strides[k][longest]);
+}
+
 void
 mt_iter_simplify(mt_iter *it)
 {
@@ -103,6 +130,7 @@ mt_iter_simplify(mt_iter *it)
         }
     }
     it->ndim = last + 1;
+    lengthen_runs(it);
 }
 
 void

@@ -20,7 +20,8 @@ typedef struct mt_iter {
 /* Operands broadcast to the shape (row-major order as usual). Does not check that they do. */
 void mt_iter_init(mt_iter *it, int noperands, mt_tensor *const *operands, int ndim,
                   const int64_t *sizes);
-/* Reorders dimensions by the operands' strides and merges what is packed. */
+/* Reorders dimensions by the operands' strides, merges what is packed, and leaves no very short run
+ * innermost: elements come in any order. */
 void mt_iter_simplify(mt_iter *it);
 
 /* One run of the innermost dimension. */
