@@ -1,5 +1,6 @@
 /* Making, copying and converting tensors. */
 #include "base/error.h"
+#include "ops/determinism.h"
 #include "ops/pointwise.h"
 #include "ops_gen.h"
 #include "tensor/device.h"
@@ -42,8 +43,8 @@ make(const char *who, const int64_t *size, int64_t size_n, mt_dtype dtype, int64
                             (long long)size_n);
     if (format == MT_PRESERVE)
         return mt_fail_null(MT_RUNTIME, "unsupported memory format option Preserve");
-    return mt_empty_format((int)size_n, size, dtype_or_default(dtype), device_or_cpu(device),
-                           format);
+    return mt_fresh(mt_empty_format((int)size_n, size, dtype_or_default(dtype),
+                                    device_or_cpu(device), format));
 }
 
 mt_tensor *
@@ -74,7 +75,8 @@ op_empty_strided(const int64_t *size, int64_t size_n, const int64_t *stride, int
     if (size_n > MT_MAX_DIMS)
         return mt_fail_null(MT_RUNTIME, "empty_strided: at most %d dimensions, got %lld",
                             MT_MAX_DIMS, (long long)size_n);
-    return mt_empty((int)size_n, size, stride, dtype_or_default(dtype), device_or_cpu(device));
+    return mt_fresh(mt_empty((int)size_n, size, stride, dtype_or_default(dtype),
+                             device_or_cpu(device)));
 }
 
 static mt_tensor *
@@ -114,12 +116,12 @@ op_empty_like(mt_tensor *self, mt_dtype dtype, int64_t layout, mt_device device,
     mt_device where = device.type < 0 ? self->device : device_or_cpu(device);
     if (format == MT_FORMAT_NONE || format == MT_PRESERVE) {
         if (mt_is_contiguous(self))
-            return mt_empty(self->ndim, self->sizes, NULL, dtype, where);
+            return mt_fresh(mt_empty(self->ndim, self->sizes, NULL, dtype, where));
         int64_t strides[MT_MAX_DIMS];
         mt_preserved_strides(self, strides);
-        return mt_empty(self->ndim, self->sizes, strides, dtype, where);
+        return mt_fresh(mt_empty(self->ndim, self->sizes, strides, dtype, where));
     }
-    return mt_empty_format(self->ndim, self->sizes, dtype, where, format);
+    return mt_fresh(mt_empty_format(self->ndim, self->sizes, dtype, where, format));
 }
 
 mt_tensor *

@@ -2,6 +2,7 @@
  *
  * The walk goes over the index in row-major order and turns each entry into a byte offset of the
  * indexed tensor; writes happen in that order, so the last one wins and sums have one order. */
+#include "ops/determinism.h"
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/pool.h"
@@ -643,6 +644,8 @@ op_take(mt_tensor *self, mt_tensor *index)
 int
 op_put_(mt_tensor *self, mt_tensor *index, mt_tensor *source, bool accumulate)
 {
+    if (!accumulate && mt_alert_nondeterministic("put_") < 0)
+        return -1;
     if (index->dtype != MT_INT64)
         return mt_fail(MT_RUNTIME, "put_(): Expected a long tensor for index, but got %s",
                        mt_dtypes[index->dtype].scalar_name);

@@ -1,6 +1,7 @@
 /* Unpooling, and max pooling over windows at random distances (Graham, 2014). */
 #include <math.h>
 
+#include "ops/determinism.h"
 #include "base/error.h"
 #include "ops/pointwise.h"
 #include "ops_gen.h"
@@ -92,6 +93,8 @@ max_unpool2d_meta(mt_call *call, mt_tensor *self, mt_tensor *indices, const int6
 int
 max_unpool2d_impl(mt_call *call, mt_tensor *self, mt_tensor *indices, const int64_t *size, int64_t n)
 {
+    if (mt_alert_nondeterministic("max_unpooling2d_forward_out") < 0)
+        return -1;
     (void)size;
     (void)n;
     return unpool(call, self, indices, 2);
@@ -123,6 +126,8 @@ int
 max_unpool3d_impl(mt_call *call, mt_tensor *self, mt_tensor *indices, const int64_t *size, int64_t n,
                   const int64_t *stride, int64_t sn, const int64_t *padding, int64_t pn)
 {
+    if (mt_alert_nondeterministic("max_unpooling3d_forward_out") < 0)
+        return -1;
     (void)size;
     (void)n;
     (void)stride;

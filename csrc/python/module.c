@@ -1,7 +1,9 @@
 /* The module _C: gives the core its host and puts the parts together. */
+#include "base/cpu.h"
 #include "base/error.h"
 #include "base/pool.h"
 #include "kernels/blas.h"
+#include "ops/determinism.h"
 #include "python/signature.h"
 #include "python/tensor.h"
 
@@ -123,7 +125,69 @@ blas_config(PyObject *self, PyObject *unused)
     return text ? PyUnicode_FromString(text) : mtpy_raise();
 }
 
+/* ---- facts and switches of the machine ---------------------------------------------------- */
+
+/* The instruction set of the kernels, in PyTorch's words. */
+static PyObject *
+cpu_capability(PyObject *self, PyObject *unused)
+{
+    (void)self;
+    (void)unused;
+    static const char *const names[MT_NUM_ISAS] = {"DEFAULT", "AVX2", "AVX512"}; /* ORDER ISA */
+    return PyUnicode_FromString(names[mt_cpu_isa()]);
+}
+
+/* _build_facts() -> (compiler, C standard, best instruction set of the CPU, CPUs). */
+static PyObject *
+build_facts(PyObject *self, PyObject *unused)
+{
+    (void)self;
+    (void)unused;
+#if defined(__clang__)
+    const char *compiler = "Clang " __clang_version__;
+#else
+    const char *compiler = "GCC " __VERSION__;
+#endif
+    return Py_BuildValue("(slsi)", compiler, (long)__STDC_VERSION__, mt_isa_name(mt_cpu_best_isa()),
+                         mt_cpu_count());
+}
+
+static PyObject *
+set_flush_denormal(PyObject *self, PyObject *on)
+{
+    (void)self;
+    if (!PyBool_Check(on))
+        return PyErr_Format(PyExc_RuntimeError, "flush_denormal expects a bool, but got %s",
+                            Py_TYPE(on)->tp_name);
+#if defined(__SSE2__)
+    /* bits 15 (results) and 6 (operands) of the control register */
+    unsigned control = __builtin_ia32_stmxcsr() & ~0x8040u;
+    __builtin_ia32_ldmxcsr(on == Py_True ? control | 0x8040u : control);
+    Py_RETURN_TRUE;
+#else
+    Py_RETURN_FALSE;
+#endif
+}
+
+/* _set_determinism(mode, fill): 0 off, 1 warnings, 2 errors; whether new memory is filled. */
+static PyObject *
+set_determinism(PyObject *self, PyObject *args)
+{
+    (void)self;
+    int mode, fill;
+    if (!PyArg_ParseTuple(args, "ip", &mode, &fill))
+        return NULL;
+    mt_set_determinism((mt_determinism)mode, fill);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef functions[] = {
+    {"_get_cpu_capability", cpu_capability, METH_NOARGS, NULL},
+    {"_build_facts", build_facts, METH_NOARGS, NULL},
+    {"set_flush_denormal", set_flush_denormal, METH_O,
+     "Makes this thread take numbers too small for the normal range as 0; returns whether the CPU "
+     "can."},
+    {"_set_determinism", set_determinism, METH_VARARGS, NULL},
     {"_set_blas_library", set_blas_library, METH_O, NULL},
     {"_blas_config", blas_config, METH_NOARGS, NULL},
     {"get_default_dtype", get_default_dtype, METH_NOARGS, "The dtype of floats without one."},

@@ -44,7 +44,7 @@ _find_blas()
 _SUBMODULES = frozenset(
     "autograd nn optim utils multiprocessing profiler serialization storage random overrides library "
     "linalg fft special func types testing amp backends cpu cuda jit futures distributions _tensor_str "
-    "return_types masked signal functional hub _utils onnx sparse xpu mps mtia accelerator compiler".split()
+    "return_types __config__ masked signal functional hub _utils onnx sparse xpu mps mtia accelerator compiler".split()
 )
 _LAZY = {
     **dict.fromkeys(
@@ -69,6 +69,12 @@ _LAZY = {
     "ops": "_ops",
     "vmap": "func",
     "autocast": "amp",
+    **dict.fromkeys(
+        "set_float32_matmul_precision get_float32_matmul_precision use_deterministic_algorithms "
+        "are_deterministic_algorithms_enabled is_deterministic_algorithms_warn_only_enabled "
+        "set_deterministic_debug_mode get_deterministic_debug_mode set_warn_always is_warn_always_enabled "
+        "set_num_interop_threads get_num_interop_threads compiled_with_cxx11_abi get_file_path".split(), "_switches"
+    ),
     "AcceleratorError": "_errors",
     "OutOfMemoryError": "_errors",
 }
