@@ -134,8 +134,8 @@ parse_device(const char *text, mt_device *device)
     PyErr_Format(PyExc_RuntimeError,
                  "Expected one of cpu, cuda, ipu, xpu, mkldnn, opengl, opencl, ideep, hip, ve, fpga, "
                  "maia, xla, lazy, vulkan, mps, meta, hpu, mtia, privateuseone device type at start "
-                 "of device string: %.*s",
-                 (int)n, text);
+                 "of device string: %s",
+                 mt_str("%.*s", (int)n, text));
     return -1;
 }
 

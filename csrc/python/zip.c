@@ -808,8 +808,8 @@ read_stored(reader *self, const mt_zip_member *m, void *dst)
 static PyObject *
 bad_member(const mt_zip_member *m, const char *why)
 {
-    return PyErr_Format(PyExc_RuntimeError, "PytorchStreamReader failed reading file %.*s: %s",
-                        (int)MT_MIN(m->name_len, 200u), m->name, why);
+    return PyErr_Format(PyExc_RuntimeError, "PytorchStreamReader failed reading file %s: %s",
+                        mt_str("%.*s", (int)MT_MIN(m->name_len, 200u), m->name), why);
 }
 
 /* A deflated member as bytes; never more than it claims to hold. */

@@ -12,7 +12,8 @@ _ALLOWED = {
     "cuda": ("none", "ieee", "tf32"),
     "mkldnn": ("none", "ieee", "tf32", "bf16"),
 }
-_set = {("cuda", "conv"): "tf32", ("cuda", "rnn"): "tf32"}
+_set = {}
+_WEAK = {("cuda", "conv"): "tf32", ("cuda", "rnn"): "tf32"}  # where nothing was set, here or above
 _legacy = {"matmul": "highest", "cudnn_tf32": True}
 _SEE = "See also: https://pytorch.org/docs/main/notes/cuda.html#tensorfloat-32-tf32-on-ampere-and-later-devices"
 
@@ -35,7 +36,7 @@ def get(backend, op):
         found = _set.get(key, "none")
         if found != "none":
             return found if found in _ALLOWED[backend] else "none"
-    return "none"
+    return "none" if (backend, op) in _set else _WEAK.get((backend, op), "none")
 
 
 def put(backend, op, precision):

@@ -6,7 +6,6 @@ from . import _Flag, _with_flags
 from . import __dict__ as _backends
 
 _state = {"enabled": None, "strategy": None, "asked": False, "module": None}
-_LABEL = "torch.backends.opt_einsum"
 
 
 def get_opt_einsum():
@@ -30,7 +29,7 @@ def is_available():
 
 
 def _get(name):
-    get_opt_einsum()
+    get_opt_einsum()  # the first question decides what the switches are at first
     return _state[name]
 
 
@@ -87,8 +86,9 @@ def flags(enabled=None, strategy=None):
             set_flags(*before)
 
 
+# assignments are not checked; set_flags() and flags() check
 _with_flags(
     __name__,
-    _Flag("enabled", lambda: _get("enabled"), _set_enabled, _LABEL),
-    _Flag("strategy", lambda: _get("strategy"), _set_strategy, _LABEL),
+    _Flag("enabled", lambda: _get("enabled"), lambda value: _state.update(enabled=value)),
+    _Flag("strategy", lambda: _get("strategy"), lambda value: _state.update(strategy=value)),
 )
