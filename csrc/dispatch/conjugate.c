@@ -6,11 +6,32 @@
 #include "base/error.h"
 #include "dispatch/op.h"
 #include "ops_gen.h"
+#include "tensor/copy.h"
 
 static mt_tensor *
 resolve(mt_tensor *t, mt_keys bit)
 {
     return bit == MT_KEY_BIT(Conjugate) ? aten__conj_materialize(t) : aten__neg_materialize(t);
+}
+
+/* Writes the value `made` into the memory of `given`, which is read through its bits. */
+static int
+write_back(mt_tensor *given, mt_tensor *made)
+{
+    mt_tensor *value = mt_keep(made);
+    if (given->keys & MT_KEY_BIT(Conjugate)) {
+        mt_tensor *next = aten__conj_physical(value);
+        mt_release(value);
+        value = next;
+    }
+    if (value && given->keys & MT_KEY_BIT(Negative)) {
+        mt_tensor *next = aten_neg(value);
+        mt_release(value);
+        value = next;
+    }
+    int rc = value ? mt_copy_data(given, value) : -1;
+    mt_xrelease(value);
+    return rc;
 }
 
 #define MAX_ARGS 64
@@ -62,7 +83,7 @@ resolve_arguments(mt_call *call, mt_keys bit, int functionality)
             if (!mt_same_shape(given[i].u.t, made[i]))
                 rc = mt_resize_output(given[i].u.t, made[i]->ndim, made[i]->sizes);
             if (rc == 0)
-                rc = aten_copy_(given[i].u.t, made[i], false);
+                rc = write_back(given[i].u.t, made[i]);
             for (int r = 0; r < op->nrets; r++)
                 if (call->rets[r].tag == MT_V_TENSOR && call->rets[r].u.t == made[i]) {
                     mt_release(made[i]);

@@ -516,6 +516,8 @@ op_narrow_Tensor(mt_tensor *self, int64_t dim, mt_tensor *start, int64_t length)
 {
     if (start->ndim || !mt_is_integral((mt_dtype)start->dtype, false))
         return mt_fail_null(MT_RUNTIME, "start must be an 0-dim integral Tensor.");
+    if (mt_is_meta(start))
+        return mt_fail_null(MT_RUNTIME, "Tensor.item() cannot be called on meta tensors");
     mt_tensor *wide = aten_to_dtype(start, MT_INT64, false, false, MT_FORMAT_NONE);
     if (!wide)
         return NULL;

@@ -558,8 +558,10 @@ op_isin_Tensor_Tensor(mt_tensor *elements, mt_tensor *test, bool assume_unique, 
     if (mt_is_complex((mt_dtype)elements->dtype) || mt_is_complex((mt_dtype)test->dtype))
         return mt_fail_null(MT_RUNTIME, "Unsupported input type encountered for isin(): %s",
                             NAME_OF(mt_is_complex((mt_dtype)elements->dtype) ? elements : test));
-    mt_tensor *out = mt_empty(elements->ndim, elements->sizes, NULL, MT_BOOL, elements->device);
-    if (!out || out->numel == 0 || mt_is_meta(elements))
+    bool meta = mt_is_meta(elements) || mt_is_meta(test);
+    mt_tensor *out = mt_empty(elements->ndim, elements->sizes, NULL, MT_BOOL,
+                              mt_is_meta(test) ? test->device : elements->device);
+    if (!out || out->numel == 0 || meta)
         return out;
     int64_t n = test->numel;
     pair *room = mt_alloc(room_bytes(n));

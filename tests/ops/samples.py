@@ -1,0 +1,191 @@
+"""Samples for the operators of the table: arguments by name, made anew on every call.
+
+Pointwise operators need none: theirs follow from the schema. Everything else has a line below, the
+arguments as Python text over the tensors of `space`. Values lie apart from each other and off the
+places where derivatives jump, so that finite differences can be taken.
+"""
+
+import pathlib
+
+import mindtorch_v2 as torch
+from csrc.gen.table import load
+
+TABLES = pathlib.Path(__file__).resolve().parent.parent.parent / "csrc" / "ops" / "table"
+# Made from nothing or from a generator, optimizer steps, lists of tensors: tested by their own files.
+ELSEWHERE = {"random", "foreach", "optim"}
+
+# Intervals that pointwise functions want their arguments from; the others get [0.1, 0.9].
+DOMAINS = {"acosh": (1.2, 3.0), "digamma": (1.0, 3.0), "lgamma": (1.0, 3.0), "polygamma": (1.0, 3.0)}
+
+SAMPLES = """
+clone: a | contiguous: a.T | resolve_conj: z.conj() | resolve_neg: a
+zeros_like: a | ones_like: a | cross_entropy_loss: a, n3 ; a, n3, None, 1, 1, 0.1
+index.Tensor: a, (n3, n3) | index_put: a, (p3, p3), u | index_select: a, 1, n3
+index_add: a, 0, n3, c | index_copy: a, 0, p3, c | index_fill.int_Scalar: a, 0, n3, 0.5
+index_fill.int_Tensor: a, 0, n3, s0 | gather: a, 0, n34 | scatter.src: a, 0, p34, c
+scatter.value: a, 0, p34, 0.5 | scatter_add: a, 0, n34, c | take: a, n34 | put: a, p3, u
+scatter_reduce.two: a, 0, n34, c, 'sum' ; a, 0, n34, c, 'mean' ; a, 0, n34, c, 'prod' ; a, 0, n34, c, 'amax'
+take_along_dim: a, n34, 0 | masked_fill.Scalar: a, k, 0.5 | masked_fill.Tensor: a, k, s0
+masked_select: a, k | masked_scatter: a, k, c | nonzero: k | nonzero_numpy: k | argwhere: k | where: k
+mm: a, m | bmm: p, q | addmm: a, x33, c ; w4, x33, c | baddbmm: o, p, q | mv: a, w4 | addmv: u, a, w4
+dot: w4, x4 | vdot: w4, x4 | outer: u, w4 | matmul: a, m ; p, q ; w4, m ; a, w4 ; p, m
+linear: a, c ; a, c, u ; p, c | addr: a, u, w4 | addbmm: r, p, q | inner: a, c
+tensordot: a, m, [1], [0] | selu: a | celu: a, 0.7 | relu6: a
+convolution: i3, f3, u2, [1], [1], [1], False, [0], 1
+conv1d: i3, f3 ; i3, f3, u2, 2, 1 | conv1d.padding: i3, f3, u2, 1, 'same'
+conv_transpose1d: i3, t3 ; i3, t3, u2, 2, 1, 1
+conv2d: i4, f4 ; i4, f4, u2, 2, 1 ; i4, f4, u2, 1, 2, 2 | conv2d.padding: i4, f4, u2, 1, 'same'
+conv_transpose2d.input: i4, t4 ; i4, t4, u2, 2, 1, 1
+conv3d: i5, f5, u2 ; i5, f5, u2, 2, 1 | conv3d.padding: i5, f5, u2, 1, 'same'
+conv_transpose3d.input: i5, t5, u2
+nll_loss: a, n3 ; a, n3, None, 2 | nll_loss_nd: a, n3 | nll_loss_forward: a, n3, None, 1, -100
+mse_loss: a, c ; a, c, 0 | l1_loss: a, c ; a, c, 2 | smooth_l1_loss: a, c, 1, 0.3
+huber_loss: a, c, 1, 0.3 | binary_cross_entropy: a, c ; a, c, e
+binary_cross_entropy_with_logits: a, c ; a, c, e, w4 | soft_margin_loss: a, c
+kl_div: a, c ; a, c, 2 | constant_pad_nd: a, [1, 2], 0.5 | pad: a, [1, 2]
+embedding: a, n34 | native_layer_norm: a, [4], w4, x4, 1e-5 | layer_norm: a, [4] ; a, [4], w4, x4
+rms_norm: a, [4], w4 | group_norm: g4, 2 ; g4, 2, w4, x4
+batch_norm: a, w4, x4, None, None, True, 0.1, 1e-5, False
+instance_norm: i4, u2, u2, None, None, True, 0.1, 1e-5, False
+max_pool2d_with_indices: i4, 2 | avg_pool2d: i4, 2 ; i4, 3, 2, 1 | max_pool2d: i4, 2 ; i4, 3, 2, 1
+adaptive_max_pool2d: i4, [2, 3] | max_pool3d_with_indices: i5, 2 | avg_pool3d: i5, 2 | max_pool3d: i5, 2
+adaptive_max_pool3d: i5, [2, 2, 2] | adaptive_avg_pool2d: i4, [2, 3] | adaptive_avg_pool3d: i5, [2, 2, 1]
+max_pool1d_with_indices: i3, 2 | max_pool1d: i3, 2 | avg_pool1d: i3, 2 | adaptive_avg_pool1d: i3, 2
+adaptive_max_pool1d: i3, 2
+sum: a | sum.dim_IntList: a, 0 ; p, [0, 2], True | nansum: a, 1 | mean: a | mean.dim: p, [0, 2] | nanmean: a, 1
+prod: a | prod.dim_int: a, 1 | any: k | any.dim: k, 1 | any.dims: k, [0, 1] | all: k | all.dim: k, 1
+all.dims: k, [0, 1] | count_nonzero: k, 1 | count_nonzero.dim_IntList: k, [0, 1] | amax: a, 1 | amin: a, 1
+max: a | max.dim: a, 1 | max.other: a, c | argmax: a, 1 | min: a | min.dim: a, 0, True | min.other: a, c
+argmin: a, 1 | aminmax: a | var: a ; a, False | var.correction: a, 1 | std: a | std.correction: a, 1
+var_mean: a | var_mean.correction: a, 1 | std_mean: a | std_mean.correction: a, 1 | var.dim: a, 1
+std.dim: a, 1 | var_mean.dim: a, 1 | std_mean.dim: a, 1
+linalg_vector_norm: a, 3, 1 ; a ; a, 1 | norm.Scalar: a, 3 | norm.ScalarOpt_dim: a, 3, 1
+logsumexp: a, 1 | cumsum: a, 1 | cumprod: a, 1 | cummax: a, 1 | cummin: a, 1 | logcumsumexp: a, 1
+softmax.int: a, 1 | log_softmax.int: a, 1 | special_softmax: a, 1 | special_log_softmax: a, 1
+unsqueeze: a, 1 | squeeze: y1 | squeeze.dim: y1, 1 | squeeze.dims: y1, [1] | alias: a | diagonal: a
+unfold: a, 1, 2, 1 | split.Tensor: a, 2, 1 | split_with_sizes: a, [1, 3], 1 | unbind.int: a, 1
+unsafe_chunk: a, 2, 1 | chunk: a, 2, 1 | split.sizes: a, [1, 2], 0 | tensor_split.sections: a, 3, 1
+tensor_split.indices: a, [1, 2], 1 | hsplit.int: a, 2 | vsplit.int: a, 3 | dsplit.int: p, 2
+hsplit.array: a, [1] | vsplit.array: a, [1] | dsplit.array: p, [1, 3] | narrow: a, 1, 1, 2
+movedim.intlist: p, [0, 1], [2, 0] | movedim.int: p, 0, 2 | adjoint: a | expand_as: u1, a
+view_as: a, n34.T | reshape_as: a, n34.T | flatten.using_ints: p, 1 | unflatten.int: a, 1, [2, 2] | ravel: a
+broadcast_to: u1, [3, 4] | imag: z | conj_physical: a ; z | repeat: a, [2, 1] | tile: a, [2] | flip: a, [0, 1]
+fliplr: a | flipud: a | roll: a, 1, 1 | cat: [a, c], 1 | stack: [a, c], 1 | hstack: [a, c] | vstack: [a, c]
+dstack: [a, c] | tril: a | triu: a, 1 | isclose: a, c | allclose: a, c | equal: a, c
+sort: a, 1 | sort.stable: a | argsort: a | argsort.stable: a, {"stable": True} | msort: a | topk: a, 2 | median: a | median.dim: a, 1
+nanmedian: a | nanmedian.dim: a, 1 | mode: a, 1 | kthvalue: a, 2, 1 | searchsorted.Tensor: w4.sort()[0], a
+searchsorted.Scalar: w4.sort()[0], 0.5 | bucketize.Tensor: a, w4.sort()[0] | bucketize.Scalar: 0.5, w4.sort()[0]
+isin.Tensor_Tensor: n34, n3 | isin.Tensor_Scalar: n34, 1 | isin.Scalar_Tensor: 1, n3
+unique_consecutive: a | bincount: n3 | histc: a, 5, 0, 1 | diff: a
+as_strided: a, [2, 2], [4, 1] | view: a, [2, 6] | reshape: a.T, [2, 6] | expand: u1, [3, 4]
+transpose.int: a, 0, 1 | swapaxes: a, 0, 1 | swapdims: a, 0, 1 | t: a | permute: p, [2, 0, 1] | detach: a
+scatter.reduce: a, 0, p34, c, {'reduce': 'add'} | scatter.value_reduce: a, 0, p34, 0.5, {'reduce': 'multiply'}
+norm.ScalarOpt_dtype: a, 3, {'dtype': torch.float64} | norm.ScalarOpt_dim_dtype: a, 3, 1, False, {'dtype': torch.float64}
+bitwise_and.Tensor: n34, p34 | bitwise_and.Scalar: n34, 1 | bitwise_or.Tensor: n34, p34 | bitwise_or.Scalar: n34, 1
+bitwise_xor.Tensor: n34, p34 | bitwise_xor.Scalar: n34, 1 | bitwise_not: n34 | gcd: n34, p34
+bitwise_left_shift.Tensor: n34, p34 | bitwise_right_shift.Tensor: n34, p34
+narrow.Tensor: a, 1, torch.tensor(1), 2
+conj: a ; z | view_as_real: z | view_as_complex: y2 | select.int: a, 1, 2 | real: z
+"""
+
+
+def space(dtype=torch.float64):
+    """The tensors that samples speak of. One seed: the same values every time."""
+    g = torch.Generator().manual_seed(7)
+
+    made = 0
+
+    def new(*shape, low=0.1, high=0.9):
+        nonlocal made
+        made += 1
+        n = 1
+        for size in shape:
+            n *= size
+        # a shuffled grid, each tensor's at another place between the steps
+        shift = (0.137 + 0.618 * made) % 1
+        grid = low + (high - low) * (torch.randperm(n, generator=g).double() + shift) / max(n, 1)
+        return grid.reshape(shape).to(dtype)
+
+    out = {
+        "a": new(3, 4), "c": new(3, 4), "e": new(3, 4), "m": new(4, 5), "x33": new(3, 3), "u": new(3),
+        "u1": new(3, 1), "w4": new(4), "x4": new(4), "u2": new(2), "s0": new(), "p": new(2, 3, 4),
+        "q": new(2, 4, 5), "o": new(2, 3, 5), "r": new(3, 5), "y1": new(3, 1, 4), "y2": new(3, 2),
+        "i3": new(2, 2, 5), "f3": new(2, 2, 3), "t3": new(2, 2, 3), "i4": new(2, 2, 5, 6), "g4": new(2, 4, 3),
+        "f4": new(2, 2, 3, 3), "t4": new(2, 2, 3, 2), "i5": new(1, 2, 4, 4, 3), "f5": new(2, 2, 2, 2, 2),
+        "t5": new(2, 2, 2, 2, 2), "n3": torch.tensor([2, 0, 2]), "p3": torch.tensor([2, 0, 1]),
+        "n34": torch.tensor([[0, 1, 2, 0], [1, 1, 0, 2], [2, 0, 0, 1]]),
+        "p34": torch.tensor([[0, 1, 2, 0], [1, 2, 0, 2], [2, 0, 1, 1]]),
+        "k": torch.tensor([[True, False, True, True], [False] * 4, [True, True, False, False]]),
+        "new": new,
+    }  # fmt: skip
+    if dtype == torch.float64:
+        out["z"] = out["a"] + 1j * out["c"]
+    return out
+
+
+def table():
+    """Name with overload -> entry, for the operators that are tested here."""
+    out = {}
+    for entry in load(TABLES):
+        name = entry.schema.name
+        if entry.variant != "functional" or entry.family in ("alias", "factory") or not entry.py:
+            continue
+        if entry.hidden or entry.group in ELSEWHERE or name.startswith("_"):
+            continue
+        if name.endswith(("_backward", "_backward_data")) or name.startswith(("new_", "empty")):
+            continue
+        out[entry.schema.full_name.removeprefix("aten::")] = entry
+    return out
+
+
+def _lines():
+    out = {}
+    for part in SAMPLES.replace("\n", "|").split("|"):
+        if part.strip():
+            name, _, texts = part.strip().partition(": ")
+            out[name] = [text.strip() for text in texts.split(" ; ")]
+    return out
+
+
+LINES = _lines()
+
+
+def texts(name, entry):
+    """The samples of an operator as texts for `arguments`; none where nothing says how."""
+    if name in LINES:
+        return LINES[name]
+    if entry.family not in ("pointwise", "composite"):
+        return []
+    low, high = DOMAINS.get(entry.schema.name.removeprefix("special_"), (0.1, 0.9))
+    parts = []
+    for arg in entry.schema.args:
+        if arg.type in ("Tensor", "Tensor?"):
+            kind = {"condition": "k", "mask": "k"}.get(arg.name)
+            if arg.default is None:
+                parts.append(kind or f"new(3, 4, low={low}, high={high})")
+        elif arg.default is not None or arg.kwonly:
+            continue
+        elif arg.type in ("Scalar", "Scalar?", "float"):
+            parts.append({"threshold": "0.35", "beta": "1.5", "lambd": "0.35"}.get(arg.name, "0.6"))
+        elif arg.type == "int":
+            parts.append("1")
+        else:
+            return []
+    return [", ".join(parts)]
+
+
+def arguments(text, dtype=torch.float64):
+    """(positional, keyword) arguments; keywords are written as a dict at the end."""
+    args = eval(f"({text},)", {"torch": torch}, space(dtype))
+    return (args[:-1], args[-1]) if isinstance(args[-1], dict) else (args, {})
+
+
+def function(entry):
+    """What Python calls."""
+    name = entry.schema.name
+    if "function" in entry.py:
+        return getattr(torch._C._VariableFunctions, name)
+    for place in ("nn", "linalg", "special", "fft"):
+        if place in entry.py:
+            return getattr(getattr(torch._C, f"_{place}"), name)
+    return getattr(torch.Tensor, name)
