@@ -224,6 +224,29 @@ any_requires_grad(const mt_call *call, int level)
     return false;
 }
 
+/* Fails for an argument without a formula that requires a gradient. */
+static int
+check_left_out(const mt_call *call, const mt_derivative *d, int level)
+{
+    for (int i = 0; i < call->op->nargs; i++) {
+        const mt_value *v = &call->args[i];
+        bool asked = v->tag == MT_V_TENSOR && takes_part(v->u.t, level);
+        for (uint32_t k = 0; v->tag == MT_V_TENSORS && k < v->len; k++)
+            asked |= v->u.ts[k] && takes_part(v->u.ts[k], level);
+        for (uint32_t s = 0; asked && s < d->ninputs; s++)
+            asked = d->inputs[s] != i;
+        if (!asked)
+            continue;
+        const char *name = strstr(call->op->name, "::");
+        name = name ? name + 2 : call->op->name;
+        return mt_fail(MT_RUNTIME,
+                       "The function '%.*s' is not differentiable with respect to argument '%s'. "
+                       "This input cannot have requires_grad True.",
+                       (int)strcspn(name, "."), name, call->op->args[i].name);
+    }
+    return 0;
+}
+
 static int
 no_out(const mt_call *call)
 {
@@ -279,6 +302,9 @@ mt_handle_autograd(mt_call *call)
         return mt_forward_mode(call);
     uint32_t nedges = 0;
     int level = MT_UNLIKELY(call->keys & MT_BATCHED_KEY) ? mt_call_level(call) : 0;
+    if (d && MT_UNLIKELY(d->flags & MT_D_LEAVES_OUT) && thread->grad_mode &&
+        check_left_out(call, d, level) < 0)
+        return -1;
     bool record = d && wants_gradient(call, d, &nedges, level) && thread->grad_mode;
     if (MT_LIKELY(!record)) {
         if (MT_UNLIKELY(op->flags & (MT_OP_INPLACE | MT_OP_OUT)) && thread->grad_mode &&

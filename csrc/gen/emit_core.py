@@ -436,6 +436,8 @@ class Derivative:
         src = e.functional or e
         if any(f == "@not_implemented" for f in src.grad.values()):
             flags.append("MT_D_NOT_IMPLEMENTED")
+        if any(a.type in ("Tensor", "Tensor[]") and a.name not in self.inputs for a in s.args if a not in s.outs):
+            flags.append("MT_D_LEAVES_OUT")
         return (f"static const mt_derivative deriv_{i} = {{\n"
                 f'    .name = "{self.node_name()}", .formula = d_{i}, .tangent = {f"j_{i}" if tangent else "NULL"},\n'
                 f"    .ninputs = {len(self.inputs)}, .nsaved = {len(self.saves)}, .noutputs = {len(self.outputs)},\n"

@@ -382,8 +382,14 @@ one_of(mt_dtype t, void *to)
 {
     const float f[2] = {1, 0};
     const double d[2] = {1, 0};
-    bool wide = t == MT_FLOAT64 || t == MT_COMPLEX128;
-    memcpy(to, wide ? (const void *)d : (const void *)f, mt_dtype_size(t));
+    const uint16_t half = 0x3C00, bfloat = 0x3F80;
+    const int64_t i = 1; /* the low byte comes first */
+    const void *from = t == MT_FLOAT64 || t == MT_COMPLEX128  ? (const void *)d
+                       : t == MT_FLOAT32 || t == MT_COMPLEX64 ? (const void *)f
+                       : t == MT_FLOAT16                      ? (const void *)&half
+                       : t == MT_BFLOAT16                     ? (const void *)&bfloat
+                                                              : (const void *)&i;
+    memcpy(to, from, mt_dtype_size(t));
 }
 
 static int

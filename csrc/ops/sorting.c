@@ -478,7 +478,7 @@ searchsorted_Tensor_meta(mt_call *call, mt_tensor *edges, mt_tensor *self, bool 
     if (check_search(edges, self, right, side, sorter) < 0)
         return -1;
     return mt_set_output(call, 0, self->ndim, self->sizes, NULL, out_int32 ? MT_INT32 : MT_INT64,
-                         self->device);
+                         edges->device);
 }
 
 int

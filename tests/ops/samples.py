@@ -18,6 +18,43 @@ ELSEWHERE = {"random", "foreach", "optim"}
 DOMAINS = {"acosh": (1.2, 3.0), "digamma": (1.0, 3.0), "lgamma": (1.0, 3.0), "polygamma": (1.0, 3.0)}
 
 SAMPLES = """
+glu: a, 1 | prelu: a - 0.5, w4 | rrelu_with_noise: a - 0.5, c, 0.1, 0.3 | alpha_dropout: a, 0.3, False
+feature_dropout: p, 0.3, False | feature_alpha_dropout: p, 0.3, False | pixel_shuffle: g44, 2
+pixel_unshuffle: i44, 2 | channel_shuffle: g4, 2 | native_channel_shuffle: g4, 2
+linalg_cholesky: spd | linalg_cholesky_ex: spd ; spd, {'upper': True} | cholesky: spd | cholesky_inverse: tri
+cholesky_solve: c, tri | linalg_lu_factor_ex: reg | lu_unpack: *torch.linalg.lu_factor(reg) | linalg_lu: reg
+linalg_lu_factor: reg | linalg_lu_solve: *torch.linalg.lu_factor(reg), c | lu_solve: c, *torch.linalg.lu_factor(reg)
+linalg_ldl_factor: spd | linalg_ldl_factor_ex: spd | linalg_ldl_solve: *torch.linalg.ldl_factor(spd), c
+linalg_inv_ex: reg | linalg_inv: reg | inverse: reg | linalg_solve: reg, c | linalg_solve_ex: reg, c
+linalg_solve_triangular: tri, c, {'upper': False} | triangular_solve: c, tri, False
+linalg_det: reg | det: reg | logdet: reg | linalg_slogdet: reg | slogdet: reg
+linalg_qr: a.T ; reg | qr: a.T | geqrf: a.T | linalg_householder_product: a.T, u | orgqr: a.T, u
+ormqr: a.T, u, w4.unsqueeze(1) | linalg_lstsq: a.T, w4.unsqueeze(1) | linalg_eig: reg | linalg_eigvals: reg
+linalg_eigh: spd | linalg_eigvalsh: spd | matrix_exp: reg | linalg_matrix_exp: reg
+poisson_nll_loss: a, c, True, False, 1e-8, 1 ; a, c, False, True, 1e-8, 2
+cosine_embedding_loss: a, c, torch.tensor([1, -1, 1]), 0.1 | multi_margin_loss: a, n3 ; a, n3, 2, 0.5, w4, 2
+multilabel_margin_loss: a, m34 | multilabel_margin_loss_forward: a, m34, 1
+nll_loss2d: g4.unsqueeze(2), p23.unsqueeze(1) | nll_loss2d_forward: g4.unsqueeze(2), p23.unsqueeze(1), None, 1, -100
+linalg_pinv: a, 1e-6 | linalg_pinv.atol_rtol_tensor: a | linalg_pinv.atol_rtol_float: a, {'rtol': 1e-6}
+linalg_pinv.rcond_tensor: a, torch.tensor(1e-6, dtype=torch.float64) | pinverse: a
+linalg_matrix_norm: a, 2 ; a, 1 | linalg_matrix_norm.str_ord: a, 'fro' ; a, 'nuc' | linalg_norm.ord_str: a, 'nuc'
+nuclear_norm: a | nuclear_norm.dim: a, [0, 1] | frobenius_norm.dim: a, [0, 1] | linalg_cond: reg, 2
+linalg_cond.p_str: reg, 'fro' | linalg_matmul: a, m | linalg_matrix_power: reg, 3 | matrix_power: reg, -2
+linalg_multi_dot: [u, a, m] | chain_matmul: [x33, a, m] | linalg_cross: a.T, c.T | cross: a, c, 0
+vander: u | linalg_tensorinv: sq, {'ind': 1} | linalg_tensorsolve: sq, w4
+reflection_pad1d: p, [2, 1] | reflection_pad2d: i4, [2, 1, 0, 3] | reflection_pad3d: i5, [1, 2, 1, 0, 1, 1]
+replication_pad1d: p, [2, 5] | replication_pad2d: i4, [2, 1, 0, 3] | replication_pad3d: i5, [1, 2, 1, 0, 1, 1]
+upsample_nearest1d: i3, [7] | upsample_nearest1d.vec: i3, None, [1.7] | upsample_nearest2d: i4, [3, 9]
+upsample_nearest2d.vec: i4, [7, 5], None | upsample_nearest3d: i5, [3, 5, 6] | upsample_nearest3d.vec: i5, None, [1.5, 0.6, 2.0]
+upsample_linear1d: i3, [7], True | upsample_linear1d.vec: i3, None, False, [1.7]
+upsample_bilinear2d: i4, [3, 9], False | upsample_bilinear2d.vec: i4, [7, 5], True, None
+upsample_bicubic2d: i4, [3, 9], False | upsample_bicubic2d.vec: i4, [7, 5], True, None
+upsample_trilinear3d: i5, [3, 5, 6], False | upsample_trilinear3d.vec: i5, None, True, [1.5, 0.6, 2.0]
+im2col: i4, [2, 3], [1, 2], [1, 0], [2, 1] | col2im: p, [3, 3], [1, 3], [1, 1], [0, 1], [2, 2]
+grid_sampler: i4, d4, 0, 0, False ; i4, d4, 2, 1, True | grid_sampler_2d: i4, d4, 1, 2, False
+grid_sampler_3d: i5, d5, 0, 0, True ; i5, d5, 1, 1, False | affine_grid_generator: p[:, :2, :3], [2, 1, 3, 4], False
+max_unpool2d: i4, places(i4, 11), [10, 11] | max_unpool3d: i5, places(i5, 7), [8, 8, 7], [2, 2, 2], [0, 0, 0]
+fractional_max_pool2d: i4, 2, [3, 4], c4 | fractional_max_pool3d: i5, 2, [2, 3, 2], c5
 clone: a | contiguous: a.T | resolve_conj: z.conj() | resolve_neg: a
 zeros_like: a | ones_like: a | cross_entropy_loss: a, n3 ; a, n3, None, 1, 1, 0.1
 index.Tensor: a, (n3, n3) | index_put: a, (p3, p3), u | index_select: a, 1, n3
@@ -116,11 +153,47 @@ def space(dtype=torch.float64):
         "n34": torch.tensor([[0, 1, 2, 0], [1, 1, 0, 2], [2, 0, 0, 1]]),
         "p34": torch.tensor([[0, 1, 2, 0], [1, 2, 0, 2], [2, 0, 1, 1]]),
         "k": torch.tensor([[True, False, True, True], [False] * 4, [True, True, False, False]]),
-        "new": new,
+        "new": new, "g44": new(2, 8, 2, 3), "i44": new(2, 1, 4, 6), "sq": new(4, 2, 2) + torch.eye(4).reshape(4, 2, 2),
+        "d4": new(2, 3, 4, 2, low=-0.9), "d5": new(1, 2, 3, 2, 3, low=-0.9), "c4": new(2, 2, 2), "c5": new(1, 2, 3),
+        "m34": torch.tensor([[1, -1, 0, 0], [0, 3, -1, 1], [2, 1, 0, -1]]), "p23": torch.tensor([[1, 0, 3], [2, 2, 0]]),
+        "places": places,
     }  # fmt: skip
+    one = torch.eye(3, dtype=dtype)
+    out["reg"] = out["x33"] + one  # regular
+    out["spd"] = out["x33"] @ out["x33"].T + one  # symmetric and positive definite
+    out["tri"] = out["x33"].tril() + one
     if dtype == torch.float64:
         out["z"] = out["a"] + 1j * out["c"]
     return out
+
+
+def places(t, width):
+    """Where max-unpooling puts the elements of t: each its own place in planes `width` wide."""
+    rows = t[0, 0].numel() // t.shape[-1]
+    index = torch.arange(rows).unsqueeze(1) * width + torch.arange(t.shape[-1]) * 2 % width
+    return index.reshape(t.shape[2:]).expand(t.shape).contiguous()
+
+
+# Functions of a symmetric or triangular matrix read a part of it: finite differences need the
+# whole to stay what it is.
+SYMMETRIC = set(
+    "linalg_cholesky linalg_cholesky_ex cholesky linalg_eigh linalg_eigvalsh linalg_ldl_factor linalg_ldl_factor_ex".split()
+)
+
+
+def kept(name, args):
+    """The arguments with the first one's structure kept under any change of its elements."""
+    if name in SYMMETRIC:
+        return ((args[0] + args[0].mT) / 2, *args[1:])
+    if name == "cholesky_inverse":
+        return (args[0].tril(), *args[1:])
+    if name == "cholesky_solve":
+        return (args[0], args[1].tril(), *args[2:])
+    return args
+
+
+# What is given only up to a factor, as something that no factor changes.
+INVARIANT = {"linalg_eig": lambda values, vectors: [values, vectors.abs()]}
 
 
 def table():
