@@ -15,9 +15,11 @@ TABLES = pathlib.Path(__file__).resolve().parent.parent.parent / "csrc" / "ops" 
 ELSEWHERE = {"random", "foreach", "optim"}
 
 # Intervals that pointwise functions want their arguments from; the others get [0.1, 0.9].
-DOMAINS = {"acosh": (1.2, 3.0), "digamma": (1.0, 3.0), "lgamma": (1.0, 3.0), "polygamma": (1.0, 3.0)}
+DOMAINS = {"acosh": (1.2, 3.0), "digamma": (1.0, 3.0), "lgamma": (1.0, 3.0), "polygamma": (1.0, 3.0), "zeta": (1.2, 3.0)}
 
 SAMPLES = """
+quantile: a, q2 ; a, q2, 1 | nanquantile: a, q2, 0, True | quantile.scalar: a, 0.37 | nanquantile.scalar: a, 0.37, 1
+frexp.Tensor: a | special_zeta.self_scalar: 1.7, a + 1 | special_zeta.other_scalar: a + 1.2, 1.6
 glu: a, 1 | prelu: a - 0.5, w4 | rrelu_with_noise: a - 0.5, c, 0.1, 0.3 | alpha_dropout: a, 0.3, False
 feature_dropout: p, 0.3, False | feature_alpha_dropout: p, 0.3, False | pixel_shuffle: g44, 2
 pixel_unshuffle: i44, 2 | channel_shuffle: g4, 2 | native_channel_shuffle: g4, 2
@@ -156,7 +158,7 @@ def space(dtype=torch.float64):
         "new": new, "g44": new(2, 8, 2, 3), "i44": new(2, 1, 4, 6), "sq": new(4, 2, 2) + torch.eye(4).reshape(4, 2, 2),
         "d4": new(2, 3, 4, 2, low=-0.9), "d5": new(1, 2, 3, 2, 3, low=-0.9), "c4": new(2, 2, 2), "c5": new(1, 2, 3),
         "m34": torch.tensor([[1, -1, 0, 0], [0, 3, -1, 1], [2, 1, 0, -1]]), "p23": torch.tensor([[1, 0, 3], [2, 2, 0]]),
-        "places": places,
+        "places": places, "q2": torch.tensor([0.22, 0.71], dtype=dtype),
     }  # fmt: skip
     one = torch.eye(3, dtype=dtype)
     out["reg"] = out["x33"] + one  # regular
