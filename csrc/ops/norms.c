@@ -1,6 +1,7 @@
 /* Normalisation: (x - mean) / sqrt(var + eps) * weight + bias over different sets of dimensions. */
 #include <stdio.h>
 
+#include "autograd/autograd.h"
 #include "base/error.h"
 #include "ops/pointwise.h"
 #include "ops_gen.h"
@@ -60,7 +61,7 @@ standardise(mt_tensor *x, const int64_t *dims, int64_t n, double eps, mt_tensor 
 
 static int
 check_normalized(const mt_tensor *x, const int64_t *shape, int64_t n, const mt_tensor *weight,
-                 const mt_tensor *bias)
+                 const mt_tensor *bias, const char *after_star)
 {
     if (n < 1)
         return mt_fail(MT_RUNTIME,
@@ -79,7 +80,8 @@ check_normalized(const mt_tensor *x, const int64_t *shape, int64_t n, const mt_t
         char text[256] = "*";
         size_t len = 1;
         for (int64_t i = 0; i < n && len < sizeof text - 24; i++)
-            len += (size_t)snprintf(text + len, sizeof text - len, ", %lld", (long long)shape[i]);
+            len += (size_t)snprintf(text + len, sizeof text - len, "%s%lld", i ? ", " : after_star,
+                                    (long long)shape[i]);
         return mt_fail(MT_RUNTIME,
                        "Given normalized_shape=%s, expected input with shape [%s], but got input of "
                        "size%s",
@@ -123,7 +125,16 @@ done:;
     return rc;
 }
 
-/* Mean and reciprocal deviation again, as functions of x: where the gradient is itself recorded,
+/* Whether somebody may take derivatives of what is computed from x now: a graph, tangents, or
+ * either of them inside a batch. */
+static bool
+is_followed(const mt_tensor *x)
+{
+    return (mt_this_thread()->grad_mode && mt_requires_grad(x)) || (x->meta && x->meta->tangents) ||
+           (x->keys & MT_BATCHED_KEY);
+}
+
+/* Mean and reciprocal deviation again, as functions of x: where the gradient is itself followed,
  * the saved ones would be constants. New references. */
 static int
 statistics(mt_tensor *x, const int64_t *dims, int64_t n, double eps, mt_tensor **mean, mt_tensor **rstd)
@@ -151,7 +162,7 @@ op_native_layer_norm(mt_tensor *input, const int64_t *shape, int64_t n, mt_tenso
                      mt_tensor **ret2)
 {
     int64_t dims[MT_MAX_DIMS];
-    if (check_normalized(input, shape, n, weight, bias) < 0)
+    if (check_normalized(input, shape, n, weight, bias, ", ") < 0)
         return -1;
     for (int64_t i = 0; i < n; i++)
         dims[i] = input->ndim - n + i;
@@ -196,7 +207,7 @@ op_native_layer_norm_backward(mt_tensor *grad, mt_tensor *input, const int64_t *
     for (int d = 0; d < input->ndim; d++)
         *(d < lead ? &outer[d] : &dims[d - lead]) = d;
     int rc = 0;
-    if (mt_this_thread()->grad_mode && mt_requires_grad(input))
+    if (is_followed(input))
         rc = recorded_statistics(input, dims, n, rstd, &m, &r);
     else {
         m = mt_keep(mean);
@@ -219,7 +230,7 @@ mt_tensor *
 op_rms_norm(mt_tensor *input, const int64_t *shape, int64_t n, mt_tensor *weight, mt_value eps)
 {
     int64_t dims[MT_MAX_DIMS];
-    if (check_normalized(input, shape, n, weight, NULL) < 0)
+    if (check_normalized(input, shape, n, weight, NULL, "") < 0)
         return NULL;
     for (int64_t i = 0; i < n; i++)
         dims[i] = input->ndim - n + i;
@@ -317,7 +328,7 @@ op__group_norm_backward(mt_tensor *grad, mt_tensor *input, mt_tensor *mean, mt_t
     if (!(gw = w ? aten_mul_Tensor(grad, w) : mt_keep(grad)))
         goto done;
     mt_tensor *grouped = aten_reshape(gw, shape, 3);
-    if (grouped && mt_this_thread()->grad_mode && mt_requires_grad(input))
+    if (grouped && is_followed(input))
         rc = statistics(x, &dim, 1, eps, &m, &r);
     else if (grouped)
         rc = (m = aten_view(mean, kept, 3)) && (r = aten_view(rstd, kept, 3)) ? 0 : -1;
@@ -460,7 +471,7 @@ op__batch_norm_backward(mt_tensor *grad, mt_tensor *input, mt_tensor *weight, mt
         r = var ? reciprocal_deviation(var, eps) : NULL;
         mt_xrelease(var);
         rc = r ? 0 : -1;
-    } else if (mt_this_thread()->grad_mode && mt_requires_grad(input))
+    } else if (is_followed(input))
         rc = statistics(input, dims, n, eps, &m, &r);
     else
         rc = (m = along(save_mean, input, 1)) && (r = along(save_invstd, input, 1)) ? 0 : -1;
