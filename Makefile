@@ -2,13 +2,13 @@
 #
 #   make test ARGS="-k add"        extra arguments for pytest
 #   make parity TORCH_SPEC=... PIP_ARGS="--index-url ..."
-#   make test WERROR=1             warnings are errors
+#   make test WERROR=0             warnings are only shown
 
 PYTHON     ?= python3
 PIP_ARGS   ?=
 TORCH_SPEC ?= torch==2.13.0
 ARGS       ?=
-WERROR     ?= 0
+WERROR     ?= 1
 
 comma  := ,
 PY     := .venv/bin/python

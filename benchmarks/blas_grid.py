@@ -18,9 +18,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-import timing
+import timing  # noqa: E402
 
-from csrc import build
+from csrc import build  # noqa: E402
 
 SIZES = (8, 16, 32, 64, 128, 192, 256, 384, 512, 768, 1024, 2048)
 WAYS = (("library", 1), ("grid", 1), ("library", 2), ("grid", 2))

@@ -17,9 +17,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-import timing
+import timing  # noqa: E402
 
-from csrc import build
+from csrc import build  # noqa: E402
 
 NEEDS = {"baseline": set(), "avx2": {"avx2", "fma", "f16c"},
          "avx512": {"avx512f", "avx512bw", "avx512vl", "avx512dq"}}

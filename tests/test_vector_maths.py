@@ -3,6 +3,7 @@ right where this machine can run it."""
 
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ NEEDS = {"baseline": set(), "avx2": {"avx2", "fma", "f16c"},
 
 def cpu_flags():
     try:
-        text = open("/proc/cpuinfo", encoding="ascii", errors="replace").read()
+        text = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
     except OSError:
         return set()
     found = re.search(r"^flags\s*:(.*)$", text, re.MULTILINE)

@@ -297,11 +297,11 @@ class Derivative:
         elif ndiff >= 1:
             low.env["grad"] = Val("Tensor", ["grads[0]"])
             fs = (e.functional or e).schema
-            for j, i in enumerate(self.outputs):
-                opt = "Tensor?" if "UNDEFINED_OK" in e.flags else "Tensor"
-                low.env[f"grads[{j}]"] = Val(opt, [f"grads[{j}]"])
-                if fs.returns[i].name:
-                    low.env[f"grads.{fs.returns[i].name}"] = Val(opt, [f"grads[{j}]"])
+            for j, r in enumerate(self.outputs):
+                kind = "Tensor?" if "UNDEFINED_OK" in e.flags else "Tensor"
+                low.env[f"grads[{j}]"] = Val(kind, [f"grads[{j}]"])
+                if fs.returns[r].name:
+                    low.env[f"grads.{fs.returns[r].name}"] = Val(kind, [f"grads[{j}]"])
         for n in self.inputs:
             low.env[f"want.{n}"] = Val("bool", [f"((want >> {self.slot(n)}) & 1)"])
         nsingle = len(self.inputs) - len(lists)
@@ -390,7 +390,7 @@ class Derivative:
             first = src.schema
             for a in first.args:
                 if a.is_list and a.name in self.inputs:
-                    val = Val("Tensor[]", ["tangents", "(int64_t)call->args[%d].len" % s.index(a.name)])
+                    val = Val("Tensor[]", ["tangents", f"(int64_t)call->args[{s.index(a.name)}].len"])
                 elif a.name in self.inputs:
                     val = Val("Tensor", [f"tangents[{self.slot(a.name)}]"])
                 elif a.name in low.env:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from .emit_core import HEAD
 from .table import ORDER, Entry
@@ -40,7 +41,7 @@ def category(d: str) -> str:
     return "complex" if d.startswith("complex") else "float"
 
 
-def expression(kernel: dict, d: str) -> str | None:
+def expression(kernel: dict[str, str], d: str) -> str | None:
     """The kernel's C expression for a dtype: the most specific one given."""
     for key in (d, category(d), "half" if d in ("float16", "bfloat16") else "", "all"):
         if key in kernel:
@@ -48,9 +49,9 @@ def expression(kernel: dict, d: str) -> str | None:
     return None
 
 
-def result_dtype(p: dict, d: str) -> str:
+def result_dtype(p: dict[str, Any], d: str) -> str:
     if p["result"]:
-        return p["result"]
+        return str(p["result"])
     if p["promotes"] == "bool":
         return "bool"
     if p["promotes"] == "complex_to_float":

@@ -4,6 +4,7 @@ function and method, and the stubs."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from . import ctypes_ as ct
 from .emit_core import HEAD, c_str
@@ -115,7 +116,7 @@ def signature(e: Entry, out: Entry | None, method: bool) -> Signature:
 def packets(entries: list[Entry]) -> dict[str, dict[str, list[Signature]]]:
     """namespace -> Python name -> signatures in matching order."""
     out: dict[str, dict[str, list[Signature]]] = {k: {} for k in NAMESPACES}
-    outs: dict[tuple, Entry] = {}
+    outs: dict[tuple[Any, ...], Entry] = {}
     for e in entries:
         if e.variant == "out":
             key = (e.schema.name, tuple(a.name for a in e.schema.args if a not in e.schema.outs))
@@ -142,9 +143,9 @@ def packets(entries: list[Entry]) -> dict[str, dict[str, list[Signature]]]:
             for ns in e.py:
                 if ns != "method":
                     out[ns].setdefault(e.schema.name, []).append(signature(e, None, False))
-    for ns in out.values():
-        for name, sigs in ns.items():
-            ns[name] = sort_overloads(sigs)
+    for packet in out.values():
+        for name, sigs in packet.items():
+            packet[name] = sort_overloads(sigs)
     return out
 
 
@@ -224,8 +225,8 @@ def emit_signatures(entries: list[Entry]) -> str:
                 if prows:
                     defs.append(f"static const mtpy_param p_{base}_{j}[] = {{\n" + "\n".join(prows) + "\n};")
                 npos = sum(not p.kwonly for p in s.params)
-                flags = " | ".join(["0"] + (["MTPY_DEPRECATED"] if s.deprecated else []))
-                srows.append(f'    {{"{c_str(s.text())}", {f"p_{base}_{j}" if prows else "NULL"}, {len(s.params)}, {npos}, {flags}, '
+                sflags = " | ".join(["0"] + (["MTPY_DEPRECATED"] if s.deprecated else []))
+                srows.append(f'    {{"{c_str(s.text())}", {f"p_{base}_{j}" if prows else "NULL"}, {len(s.params)}, {npos}, {sflags}, '
                              f"{_op_ref(s.entry, index)}, {_op_ref(s.out, index)}}},")
             defs.append(f"static const mtpy_signature s_{base}[] = {{\n" + "\n".join(srows) + "\n};")
             rows.append(f'    {{"{name}", s_{base}, {len(sigs)}, MTPY_NS_{ns.upper()}}},')

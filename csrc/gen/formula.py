@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from typing import Any
 
 from . import ctypes_ as ct
 from .schema import Arg, Schema
@@ -25,8 +26,8 @@ class Val:
 
     type: str  # Tensor, int, float, bool, Scalar, int[], float[], bool[], Tensor[], None, dtype …
     code: list[str]
-    literal: object = None
-    parts: "list[Val] | None" = None  # of a tuple
+    literal: Any = None
+    parts: list[Val] | None = None  # of a tuple
 
 
 _TENSOR_ATTRS = {
@@ -97,9 +98,7 @@ class Lowering:
         val = Val("None", ["NULL"])
         for i, st in enumerate(tree.body):
             last = i == len(tree.body) - 1
-            if isinstance(st, ast.Expr) and last:
-                val = self.expr(st.value)
-            elif isinstance(st, ast.Return) and last and st.value is not None:
+            if last and isinstance(st, (ast.Expr, ast.Return)) and st.value is not None:
                 val = self.expr(st.value)
             else:
                 self.statement(st)
@@ -139,7 +138,8 @@ class Lowering:
 
     @property
     def vars(self) -> dict[str, str]:
-        return self.__dict__.setdefault("_vars", {})
+        found: dict[str, str] = self.__dict__.setdefault("_vars", {})
+        return found
 
     def assign(self, name: str, val: Val) -> None:
         """A Python variable: a C variable of its own for tensors, so that branches may set it."""
@@ -167,7 +167,8 @@ class Lowering:
         method = getattr(self, "x_" + type(node).__name__, None)
         if method is None:
             raise self.fail(node, f"{type(node).__name__} is not understood")
-        return method(node)
+        found: Val = method(node)
+        return found
 
     def x_Name(self, node: ast.Name) -> Val:
         if node.id == "None":
@@ -266,7 +267,7 @@ class Lowering:
             if key in self.env:
                 return self.env[key]
         v = self.expr(node.value)
-        if v.parts is not None and isinstance(node.slice, ast.Constant):
+        if v.parts is not None and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int):
             return v.parts[node.slice.value]
         if v.type.endswith("[]"):
             i = self.expr(node.slice)
@@ -533,16 +534,16 @@ class Lowering:
             self.check(f"{fn}({', '.join([*code, '&' + name_])}) < 0")
             return Val("Tensor[]", [f"{name_}.items", f"{name_}.count"])
         outs, vals = [], []
-        for r in rets:
-            if r.type == "Tensor":
+        for ret in rets:
+            if ret.type == "Tensor":
                 t = self.temp()
                 outs.append(f"&{t}")
-                vals.append(Val("Tensor?" if r.optional else "Tensor", [t]))
+                vals.append(Val("Tensor?" if ret.optional else "Tensor", [t]))
             else:
-                c = {"int": "int64_t", "bool": "bool", "float": "double", "Scalar": "mt_scalar"}[r.type]
+                c = {"int": "int64_t", "bool": "bool", "float": "double", "Scalar": "mt_scalar"}[ret.type]
                 n = self.fresh("r", c + " {};")
                 outs.append(f"&{n}")
-                vals.append(Val(r.type, [n]))
+                vals.append(Val(ret.type, [n]))
         self.check(f"{fn}({', '.join(code + outs)}) < 0")
         return vals[0] if len(vals) == 1 else Val("tuple", [], parts=vals)
 

@@ -40,13 +40,13 @@ class Entry:
     where: str  # "csrc/ops/table/pointwise.py:41"
     group: str  # "pointwise"
     variant: str = "functional"  # functional, inplace, out
-    functional: "Entry | None" = None  # of a variant: the entry it was made from
+    functional: Entry | None = None  # of a variant: the entry it was made from
     meta: str | None = None
     impl: str | None = None
     grad: dict[str, str] = field(default_factory=dict)
     jvp: Any = None
     nondiff: tuple[str, ...] = ()
-    dtypes: frozenset = frozenset()
+    dtypes: frozenset[str] = frozenset()
     flags: tuple[str, ...] = ()
     doc: str = ""
     py: tuple[str, ...] = ("function", "method")  # where Python shows it: function, method, nn, …
@@ -60,7 +60,7 @@ class Entry:
     batch: str = ""  # vmap rule
     flops: str = ""
     hidden: bool = False
-    alias_of: "Entry | None" = None  # of family "alias": the operator that does the work
+    alias_of: Entry | None = None  # of family "alias": the operator that does the work
 
     @property
     def ident(self) -> str:
@@ -90,8 +90,8 @@ def _add(entry: Entry) -> Entry:
 def _variants(entry: Entry, inplace: bool, out: Any, inplace_py: bool = True) -> None:
     s = entry.schema
     if inplace:
-        method = tuple(p for p in ("method",) if "method" in entry.py) or ("method",)
-        fn = ("function",) if "function" in entry.py and entry.pointwise is not None \
+        method: tuple[str, ...] = ("method",)
+        fn: tuple[str, ...] = ("function",) if "function" in entry.py and entry.pointwise is not None \
             and len([a for a in s.args if a.is_tensor]) == 1 and entry.pointwise.get("unary") else ()
         if "nn" in entry.py:
             method, fn = (), tuple(p for p in entry.py if p in ("nn", "function"))
@@ -112,7 +112,7 @@ def _grad(schema: sc.Schema, grad: Any) -> dict[str, str]:
     return dict(grad)
 
 
-def _pointwise(schema: str, kernel: Any, dtypes: frozenset, *, promotes: str = "", result: str = "",
+def _pointwise(schema: str, kernel: Any, dtypes: frozenset[str], *, promotes: str = "", result: str = "",
                kernel_name: str = "", inputs: tuple[str, ...] = (), grad: Any = None, inplace: bool = True,
                out: Any = True, unary: bool = False, scalar: bool = False, scalar_out: bool = True,
                outputs: int = 1, promote_with: tuple[str, ...] = (), check: str = "", **more: Any) -> Entry:
@@ -143,12 +143,12 @@ def _pointwise(schema: str, kernel: Any, dtypes: frozenset, *, promotes: str = "
     return e
 
 
-def unary(schema: str, kernel: Any, dtypes: frozenset = NUMERIC, **kw: Any) -> Entry:
+def unary(schema: str, kernel: Any, dtypes: frozenset[str] = NUMERIC, **kw: Any) -> Entry:
     """Elementwise operator of one tensor. `kernel` is a C expression on `a`."""
     return _pointwise(schema, kernel, dtypes, unary=True, **kw)
 
 
-def binary(schema: str, kernel: Any, dtypes: frozenset = ALL, **kw: Any) -> Entry:
+def binary(schema: str, kernel: Any, dtypes: frozenset[str] = ALL, **kw: Any) -> Entry:
     """Elementwise operator of two tensors with broadcasting. `kernel` is a C expression on
     `a`, `b` and the operator's number arguments by name."""
     return _pointwise(schema, kernel, dtypes, **kw)
@@ -159,13 +159,13 @@ def libm(name: str) -> dict[str, str]:
     return {"complex64": f"c{name}f(a)", "complex128": f"c{name}(a)"}
 
 
-def ternary(schema: str, kernel: Any, dtypes: frozenset = ALL, **kw: Any) -> Entry:
+def ternary(schema: str, kernel: Any, dtypes: frozenset[str] = ALL, **kw: Any) -> Entry:
     """Elementwise operator of three tensors: `a`, `b`, `c`."""
     return _pointwise(schema, kernel, dtypes, **kw)
 
 
 def op(schema: str, *, meta: str | None = None, impl: str | None = None, grad: Any = None,
-       inplace: bool = False, out: Any = True, dtypes: frozenset = frozenset(), **kw: Any) -> Entry:
+       inplace: bool = False, out: Any = True, dtypes: frozenset[str] = frozenset(), **kw: Any) -> Entry:
     """Structured operator: C functions `<ident>_meta` and `<ident>_impl` (or as named)."""
     s = sc.parse(schema)
     e = _add(Entry(s, "op", _where(), _current_group, meta=meta or f"{s.ident}_meta",
@@ -174,7 +174,7 @@ def op(schema: str, *, meta: str | None = None, impl: str | None = None, grad: A
     return e
 
 
-def func(schema: str, *, impl: str | None = None, grad: Any = None, dtypes: frozenset = frozenset(),
+def func(schema: str, *, impl: str | None = None, grad: Any = None, dtypes: frozenset[str] = frozenset(),
          **kw: Any) -> Entry:
     """Operator whose one C function `<ident>` makes its own results (CompositeExplicit): for
     data-dependent shapes, in-place and out= forms written by hand, factories."""

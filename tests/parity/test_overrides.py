@@ -17,7 +17,7 @@ CALLS = {
     "y * x": lambda t, x, y: y * x, "-x": lambda t, x, y: -x, "+x": lambda t, x, y: +x,
     "abs": lambda t, x, y: abs(x), "~": lambda t, x, y: ~x.bool(), "&": lambda t, x, y: x.bool() & x.bool(),
     "x < 1": lambda t, x, y: x < 1, "x == y": lambda t, x, y: x == y, "x == 'a'": lambda t, x, y: x == "a",
-    "x != 1": lambda t, x, y: x != 1, "1 < x": lambda t, x, y: 1 < x,
+    "x != 1": lambda t, x, y: x != 1, "1 < x": lambda t, x, y: 1 < x,  # noqa: SIM300
     "+=": lambda t, x, y: operator.iadd(x, 1), "-=": lambda t, x, y: operator.isub(x, 1),
     "*=": lambda t, x, y: operator.imul(x, 2), "/=": lambda t, x, y: operator.itruediv(x, 2),
     "**=": lambda t, x, y: operator.ipow(x, 2), "%=": lambda t, x, y: operator.imod(x, 2),

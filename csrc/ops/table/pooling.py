@@ -6,7 +6,7 @@ for n in (2, 3):
        grad={"self": f"max_pool{n}d_with_indices_backward(grads[0], self, kernel_size, stride, padding, dilation, ceil_mode, result1)"},
        doc="The largest of each window, and where it lies in the plane.")
     op(f"max_pool{n}d_with_indices_backward(Tensor grad_output, Tensor self, int[{n}] kernel_size, int[{n}] stride, int[{n}] padding, int[{n}] dilation, bool ceil_mode, Tensor indices) -> Tensor",
-       py=("nn",), out=False, flags=("OUT_CONTIGUOUS",), grad={"grad_output": "max_pool_double_backward(grad, indices, %d)" % n, "self": "zeros_like(self)"}, doc="Gradient of max pooling.")
+       py=("nn",), out=False, flags=("OUT_CONTIGUOUS",), grad={"grad_output": f"max_pool_double_backward(grad, indices, {n})", "self": "zeros_like(self)"}, doc="Gradient of max pooling.")
     op(f"avg_pool{n}d(Tensor self, int[{n}] kernel_size, int[{n}] stride=[], int[{n}] padding=0, bool ceil_mode=False, bool count_include_pad=True, int? divisor_override=None) -> Tensor",
        py=("nn",), flags=("OUT_CONTIGUOUS",), grad={"self": f"avg_pool{n}d_backward(grad, self, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)"},
        jvp="linear", doc="The average of each window.")
@@ -22,7 +22,7 @@ for n in (2, 3):
     op(f"adaptive_max_pool{n}d(Tensor self, int[{n}] output_size) -> (Tensor, Tensor)", py=("nn",), out=False, flags=("OUT_CONTIGUOUS",), node=f"AdaptiveMaxPool{n}DBackward0",
        grad={"self": f"adaptive_max_pool{n}d_backward(grads[0], self, result1)"}, doc="The largest of windows that give a size.")
     op(f"adaptive_max_pool{n}d_backward(Tensor grad_output, Tensor self, Tensor indices) -> Tensor", py=("nn",), out=False, flags=("OUT_CONTIGUOUS",),
-       grad={"grad_output": "max_pool_double_backward(grad, indices, %d)" % n, "self": "zeros_like(self)"}, doc="Gradient of adaptive max pooling.")
+       grad={"grad_output": f"max_pool_double_backward(grad, indices, {n})", "self": "zeros_like(self)"}, doc="Gradient of adaptive max pooling.")
 op("_adaptive_avg_pool2d_backward(Tensor grad_output, Tensor self) -> Tensor", py=("function",), out=False, flags=("OUT_CONTIGUOUS",),
    grad={"grad_output": "_adaptive_avg_pool2d(grad, [grad_output.size(-2), grad_output.size(-1)])", "self": "zeros_like(self)"}, doc="Gradient of adaptive average pooling.")
 op("_adaptive_avg_pool3d_backward(Tensor grad_output, Tensor self) -> Tensor", py=("function",), out=False, flags=("OUT_CONTIGUOUS",),

@@ -19,9 +19,9 @@ factory(f"rand.generator(int[] size, *, Generator? generator, {_OPT}) -> Tensor"
 factory(f"rand(int[] size, *, {_OPT}) -> Tensor", doc="Uniform in [0, 1).", flags=("RANDOM",))
 factory(f"randn.generator(int[] size, *, Generator? generator, {_OPT}) -> Tensor", doc="Standard normal.", flags=("RANDOM",))
 factory(f"randn(int[] size, *, {_OPT}) -> Tensor", doc="Standard normal.", flags=("RANDOM",))
-factory(f"randint.low_generator(int low, int high, int[] size, *, Generator? generator, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+factory("randint.low_generator(int low, int high, int[] size, *, Generator? generator, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
         doc="Integers in [low, high).", flags=("RANDOM",))
-factory(f"randint.generator(int high, int[] size, *, Generator? generator, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
+factory("randint.generator(int high, int[] size, *, Generator? generator, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
         doc="Integers in [0, high).", flags=("RANDOM",))
 factory("randint.low(int low, int high, int[] size, *, ScalarType? dtype=long, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
         doc="Integers in [low, high).", flags=("RANDOM",))

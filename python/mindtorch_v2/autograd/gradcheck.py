@@ -128,7 +128,7 @@ def _check_undefined(fn, inputs, checked):
     from . import grad
 
     outputs = [o for o in _outputs(fn, inputs) if o.requires_grad]
-    for o in outputs:
+    for _ in outputs:
         found = grad(
             outputs, checked, [_C._VariableFunctions.zeros_like(p) for p in outputs],
             allow_unused=True, retain_graph=True,
