@@ -252,6 +252,19 @@ mt_set_output(mt_call *call, int i, int ndim, const int64_t *sizes, const int64_
 }
 
 int
+mt_set_output_format(mt_call *call, int i, int ndim, const int64_t *sizes, mt_dtype dtype,
+                     const mt_tensor *model)
+{
+    mt_memory_format format = mt_suggest_format(model);
+    int64_t strides[MT_MAX_DIMS];
+    if (MT_LIKELY(format == MT_CONTIGUOUS || ndim != model->ndim))
+        return mt_set_output(call, i, ndim, sizes, NULL, dtype, model->device);
+    if (mt_format_strides(ndim, sizes, format, strides) < 0)
+        return -1;
+    return mt_set_output(call, i, ndim, sizes, strides, dtype, model->device);
+}
+
+int
 mt_set_output_like(mt_call *call, int i, const mt_tensor *like, mt_dtype dtype)
 {
     if (MT_LIKELY(mt_is_contiguous(like)))

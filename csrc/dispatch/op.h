@@ -175,6 +175,10 @@ mt_restore_keys(mt_thread *thread, mt_key_guard saved)
  * strides that impl does not take) a temporary is made and copied afterwards. */
 int mt_set_output(mt_call *call, int i, int ndim, const int64_t *sizes, const int64_t *strides,
                   mt_dtype dtype, mt_device device);
+/* In the memory format that the model's strides suggest (channels_last after channels_last), on its
+ * device. */
+int mt_set_output_format(mt_call *call, int i, int ndim, const int64_t *sizes, mt_dtype dtype,
+                         const mt_tensor *model);
 /* Output `i` looks like `like` (sizes, preserved strides, device) with the dtype. */
 int mt_set_output_like(mt_call *call, int i, const mt_tensor *like, mt_dtype dtype);
 /* The tensor impl writes, borrowed. */

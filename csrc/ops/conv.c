@@ -153,7 +153,9 @@ convolution_meta(mt_call *call, mt_tensor *input, mt_tensor *weight, mt_tensor *
     plan p;
     if (PLAN(&p, bias) < 0)
         return -1;
-    return mt_set_output(call, 0, p.ndim, p.sizes, NULL, (mt_dtype)input->dtype, input->device);
+    bool weighty = mt_suggest_format(input) == MT_CONTIGUOUS; /* either one asks for channels_last */
+    return mt_set_output_format(call, 0, p.ndim, p.sizes, (mt_dtype)input->dtype,
+                                weighty && weight->ndim == p.ndim ? weight : input);
 }
 
 /* Complex convolution by real ones would go here; the kernels take real dtypes. */

@@ -237,7 +237,7 @@ check_grad(const plan *p, const mt_tensor *grad)
         plan p;                                                                                    \
         if (make_plan(&p, MODE, self, padding, n, N) < 0)                                          \
             return -1;                                                                             \
-        return mt_set_output(call, 0, p.ndim, p.sizes, NULL, (mt_dtype)self->dtype, self->device); \
+        return mt_set_output_format(call, 0, p.ndim, p.sizes, (mt_dtype)self->dtype, self); \
     }                                                                                              \
     int name##_pad##N##d_impl(mt_call *call, mt_tensor *self, const int64_t *padding, int64_t n)   \
     {                                                                                              \

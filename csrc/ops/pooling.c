@@ -133,9 +133,9 @@ adaptive_plan(plan *r, const char *name, const mt_tensor *self, int dims, const 
 static int
 pool_max_meta(mt_call *call, mt_tensor *self, const plan *r)
 {
-    if (mt_set_output(call, 0, r->ndim, r->sizes, NULL, (mt_dtype)self->dtype, self->device) < 0)
+    if (mt_set_output_format(call, 0, r->ndim, r->sizes, (mt_dtype)self->dtype, self) < 0)
         return -1;
-    return mt_set_output(call, 1, r->ndim, r->sizes, NULL, MT_INT64, self->device);
+    return mt_set_output_format(call, 1, r->ndim, r->sizes, MT_INT64, self);
 }
 
 static int
@@ -180,7 +180,7 @@ pool_max_back(mt_call *call, mt_tensor *grad, mt_tensor *self, mt_tensor *indice
 static int
 like_self(mt_call *call, mt_tensor *self)
 {
-    return mt_set_output(call, 0, self->ndim, self->sizes, NULL, (mt_dtype)self->dtype, self->device);
+    return mt_set_output_format(call, 0, self->ndim, self->sizes, (mt_dtype)self->dtype, self);
 }
 
 #define LIST(name) const int64_t *name, int64_t name##_n
@@ -263,7 +263,7 @@ average(mt_call *call, mt_tensor *input, const plan *r, bool count, mt_value div
     {                                                                                              \
         AVG_PLAN(N);                                                                               \
         (void)count_include_pad;                                                                   \
-        return mt_set_output(call, 0, r.ndim, r.sizes, NULL, (mt_dtype)self->dtype, self->device); \
+        return mt_set_output_format(call, 0, r.ndim, r.sizes, (mt_dtype)self->dtype, self); \
     }                                                                                              \
     int avg_pool##N##d_impl(mt_call *call, mt_tensor *self, AVG_ARGS)                              \
     {                                                                                              \
@@ -287,7 +287,7 @@ average(mt_call *call, mt_tensor *input, const plan *r, bool count, mt_value div
         plan r;                                                                                    \
         if (adaptive_plan(&r, "adaptive_avg_pool" #N "d()", self, N, size, size_n) < 0)            \
             return -1;                                                                             \
-        return mt_set_output(call, 0, r.ndim, r.sizes, NULL, (mt_dtype)self->dtype, self->device); \
+        return mt_set_output_format(call, 0, r.ndim, r.sizes, (mt_dtype)self->dtype, self); \
     }                                                                                              \
     int _adaptive_avg_pool##N##d_impl(mt_call *call, mt_tensor *self, LIST(size))                  \
     {                                                                                              \

@@ -262,7 +262,7 @@ forward_meta(mt_call *call, request *r, const char *name, mt_tensor *self)
     r->sizes[0] = self->sizes[0];
     r->sizes[1] = self->sizes[1];
     memcpy(r->sizes + 2, r->u.out, sizeof r->u.out);
-    return mt_set_output(call, 0, self->ndim, r->sizes, NULL, (mt_dtype)self->dtype, self->device);
+    return mt_set_output_format(call, 0, self->ndim, r->sizes, (mt_dtype)self->dtype, self);
 }
 
 static int
@@ -282,7 +282,7 @@ backward_meta(mt_call *call, request *r, const int64_t *input_size, mt_tensor *g
                            "but got grad_output.size(%d) = %lld",
                            d, (long long)want, d, (long long)grad->sizes[d]);
     }
-    return mt_set_output(call, 0, ndim, r->sizes, NULL, (mt_dtype)grad->dtype, grad->device);
+    return mt_set_output_format(call, 0, ndim, r->sizes, (mt_dtype)grad->dtype, grad);
 }
 
 static int

@@ -170,10 +170,9 @@ sort_meta_of(mt_call *call, mt_tensor *self, int64_t dim)
         return -1;
     if (mt_is_complex((mt_dtype)self->dtype))
         return mt_fail(MT_RUNTIME, " Sort does not support complex dtypes on CPU");
-    if (mt_set_output(call, 0, self->ndim, self->sizes, NULL, (mt_dtype)self->dtype,
-                      self->device) < 0)
+    if (mt_set_output_like(call, 0, self, (mt_dtype)self->dtype) < 0)
         return -1;
-    return mt_set_output(call, 1, self->ndim, self->sizes, NULL, MT_INT64, self->device);
+    return mt_set_output_like(call, 1, self, MT_INT64);
 }
 
 int

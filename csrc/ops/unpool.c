@@ -39,7 +39,7 @@ unpool_meta(mt_call *call, mt_tensor *self, mt_tensor *indices, const int64_t *s
                            dims, mt_shape_str(self), d);
     memcpy(sizes, self->sizes, (size_t)lead * sizeof(int64_t));
     memcpy(sizes + lead, size, (size_t)dims * sizeof(int64_t));
-    return mt_set_output(call, 0, self->ndim, sizes, NULL, (mt_dtype)self->dtype, self->device);
+    return mt_set_output_format(call, 0, self->ndim, sizes, (mt_dtype)self->dtype, self);
 }
 
 static int
