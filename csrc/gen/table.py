@@ -92,7 +92,7 @@ def _variants(entry: Entry, inplace: bool, out: Any, inplace_py: bool = True) ->
     if inplace:
         method: tuple[str, ...] = ("method",)
         fn: tuple[str, ...] = ("function",) if "function" in entry.py and entry.pointwise is not None \
-            and len([a for a in s.args if a.is_tensor]) == 1 and entry.pointwise.get("unary") else ()
+            and (entry.pointwise.get("unary") or s.name in ("gcd", "lcm", "xlogy", "ldexp", "nan_to_num")) else ()
         if "nn" in entry.py:
             method, fn = (), tuple(p for p in entry.py if p in ("nn", "function"))
         _add(replace(entry, schema=sc.make_inplace(s), variant="inplace", functional=entry,
@@ -226,7 +226,8 @@ def _composite_variants(s: sc.Schema, body: str | None, impl: str | None, inplac
     if inplace:
         si = sc.make_inplace(s)
         _add(replace(e, schema=si, impl=None, body="@inplace", variant="inplace", functional=e,
-                     py=inplace_py or (("method",) if "method" in e.py else tuple(e.py)), py_sigs=(),
+                     py=inplace_py or ((("method", "function") if "function" in e.py and sum(a.is_tensor for a in s.args) == 1
+                                        else ("method",)) if "method" in e.py else tuple(e.py)), py_sigs=(),
                      names=tuple(n + "_" for n in e.names)))
     if out:
         so = sc.make_out(s, out if isinstance(out, str) else None)

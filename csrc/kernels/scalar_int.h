@@ -52,6 +52,11 @@
         }                                                                                          \
         return a;                                                                                  \
     }                                                                                              \
+    MT_INLINE T mt_lcm_##suffix(T a, T b)                                                          \
+    {                                                                                              \
+        T g = mt_gcd_##suffix(a, b), m = g ? (T)((uint64_t)(a / g) * (uint64_t)b) : 0;             \
+        return m < 0 ? (T)-m : m;                                                                  \
+    }                                                                                              \
     MT_INLINE T mt_lshift_##suffix(T a, T b)                                                       \
     {                                                                                              \
         return b < 0 || (uint64_t)b >= sizeof(T) * 8 ? 0 : (T)((uint64_t)a << b);                  \

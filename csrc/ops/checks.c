@@ -91,3 +91,17 @@ mt_check_clamp(mt_call *call, mt_dtype common)
         return mt_fail(MT_RUNTIME, "torch.clamp: At least one of 'min' or 'max' must not be None");
     return 0;
 }
+
+int
+mt_check_one_dtype(mt_call *call, mt_dtype common)
+{
+    const char *name = strstr(call->op->name, "::") + 2;
+    size_t length = strlen(name);
+    length -= length && name[length - 1] == '_';
+    if (mt_is_complex(common))
+        return mt_fail(MT_RUNTIME, "%.*s is not yet implemented for complex tensors.", (int)length, name);
+    if (call->args[0].u.t->dtype != call->args[1].u.t->dtype)
+        return mt_fail(MT_RUNTIME, "%.*s is not yet implemented for tensors with different dtypes.",
+                       (int)length, name);
+    return 0;
+}

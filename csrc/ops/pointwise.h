@@ -51,6 +51,7 @@ typedef struct mt_pointwise {
 int mt_check_alpha(mt_call *call, mt_dtype common);     /* add, sub: alpha against the dtype */
 int mt_check_divisor(mt_call *call, mt_dtype common);   /* no integer division by zero */
 int mt_check_exponent(mt_call *call, mt_dtype common);  /* no negative integer powers */
+int mt_check_one_dtype(mt_call *call, mt_dtype common); /* both tensors must have the same, not complex */
 int mt_check_clamp(mt_call *call, mt_dtype common);     /* a bound must be given */
 
 int mt_pointwise_meta(mt_call *call);

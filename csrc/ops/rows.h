@@ -35,3 +35,7 @@ int mt_rows_pick(const mt_tensor *rows, int64_t n, const mt_tensor *indices, mt_
 
 /* "max(): Expected reduction dim 0 to have non-zero size." for an empty dimension. */
 int mt_check_not_empty(const mt_tensor *self, int dim, const char *who);
+
+/* unique_consecutive along a dimension. */
+int mt_unique_neighbours(mt_tensor *self, int64_t dim, bool return_inverse, bool return_counts,
+                         mt_tensor **values, mt_tensor **inverse, mt_tensor **counts);

@@ -115,7 +115,7 @@ op_unique_consecutive(mt_tensor *self, bool return_inverse, bool return_counts, 
                       mt_tensor **ret0, mt_tensor **ret1, mt_tensor **ret2)
 {
     if (!mt_is_none(dim) && self->ndim != 1)
-        return mt_fail(MT_NOT_IMPLEMENTED, "unique_consecutive: dim is not implemented");
+        return mt_unique_neighbours(self, dim.u.i, return_inverse, return_counts, ret0, ret1, ret2);
     mt_tensor *x = flat_keys(self);
     int rc = x ? unique_runs(self, x, NULL, return_inverse, return_counts, ret0, ret1, ret2) : -1;
     mt_xrelease(x);

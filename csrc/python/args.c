@@ -788,8 +788,12 @@ mtpy_fill(const mtpy_packet *packet, PyObject *self, PyObject *const *args, Py_s
     m->op = op;
     for (int i = 0; i < op->nargs; i++)
         m->values[i] = op->args[i].fallback;
-    if (self)
-        m->values[0] = mt_v_tensor((mt_tensor *)self);
+    if (self) {
+        int at = 0; /* where(condition, self, other) is a method of its second argument */
+        while (MT_UNLIKELY(strcmp(op->args[at].name, "self") && at + 1 < op->nargs))
+            at++;
+        m->values[at] = mt_v_tensor((mt_tensor *)self);
+    }
     for (int i = 0; i < m->given; i++) {
         const mtpy_param *p = &sig->params[i];
         PyObject *o = objects[i];

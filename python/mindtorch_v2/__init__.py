@@ -14,6 +14,8 @@ from ._tensor import Tensor
 globals().update({k: v for k, v in vars(_C._VariableFunctions).items() if not k.startswith("__")})
 
 from ._functions import *  # noqa: E402, F403
+from .functional import *  # noqa: E402, F403
+from ._type_info import finfo as finfo, iinfo as iinfo  # noqa: E402
 from .autograd import (  # noqa: E402
     enable_grad as enable_grad,
     inference_mode as inference_mode,

@@ -258,6 +258,96 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
         1-D tensor per dimension."""
         return self.nonzero_numpy() if as_tuple else super().nonzero()
 
+    @property
+    def real(self):
+        """The real part as a view; a real tensor itself. Writing copies into it."""
+        return _C._VariableFunctions.real(self)
+
+    @real.setter
+    def real(self, value):
+        self.real.copy_(value if isinstance(value, _C.TensorBase) else _C.tensor(value))
+
+    @property
+    def imag(self):
+        """The imaginary part as a view; RuntimeError for real tensors. Writing copies into it."""
+        return _C._VariableFunctions.imag(self)
+
+    @imag.setter
+    def imag(self, value):
+        self.imag.copy_(value if isinstance(value, _C.TensorBase) else _C.tensor(value))
+
+    def is_nonzero(self):
+        """Whether a tensor of one element is not zero; RuntimeError for other tensors."""
+        return bool(self)
+
+    def norm(self, p="fro", dim=None, keepdim=False, dtype=None):
+        """See torch.norm."""
+        from .functional import norm
+
+        return norm(self, p, dim, keepdim, dtype=dtype)
+
+    def unique(self, sorted=True, return_inverse=False, return_counts=False, dim=None):
+        """See torch.unique."""
+        from .functional import unique
+
+        return unique(self, sorted, return_inverse, return_counts, dim)
+
+    def unique_consecutive(self, return_inverse=False, return_counts=False, dim=None):
+        """See torch.unique_consecutive."""
+        from .functional import unique_consecutive
+
+        return unique_consecutive(self, return_inverse, return_counts, dim)
+
+    def resize(self, *sizes):
+        """A view of the first elements in another shape (deprecated)."""
+        import warnings
+
+        warnings.warn("non-inplace resize is deprecated", stacklevel=2)
+        return self.reshape(*sizes)
+
+    def resize_as(self, tensor):
+        """A view in the shape of another tensor (deprecated)."""
+        import warnings
+
+        warnings.warn("non-inplace resize_as is deprecated", stacklevel=2)
+        return self.reshape(tensor.size())
+
+    def apply_(self, callable):
+        """Replaces each element by callable(element), in Python; CPU tensors without gradients only."""
+        if self.requires_grad:
+            raise RuntimeError(
+                "Can't call apply_() on Variable that requires grad. Use var.detach().apply_() instead."
+            )
+        self._need_cpu("apply_")
+        return self._write_flat([callable(x) for x in self.reshape(-1).tolist()])
+
+    def map_(self, tensor, callable):
+        """Replaces each element by callable(element, element of tensor), in Python; see apply_."""
+        return self._map("map_", callable, tensor)
+
+    def map2_(self, x, y, callable):
+        """Replaces each element by callable(element, element of x, element of y), in Python."""
+        return self._map("map2_", callable, x, y)
+
+    def _map(self, name, callable, *others):
+        for t in (self, *others):
+            if t.requires_grad:
+                raise RuntimeError(
+                    f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead."
+                )
+            if t.dtype != self.dtype:
+                raise TypeError(f"{name}: expected {t.type()} for argument, got {self.type()}")
+        self._need_cpu(name)
+        lists = [t.expand(self.shape).reshape(-1).tolist() for t in (self, *others)]
+        return self._write_flat([callable(*elements) for elements in zip(*lists, strict=True)])
+
+    def _need_cpu(self, name):
+        if self.device.type != "cpu":
+            raise TypeError(f"{name} is only implemented on CPU tensors")
+
+    def _write_flat(self, values):
+        return self.copy_(_C.tensor(values, dtype=self.dtype).reshape(self.shape))
+
     @_overridable
     def __dir__(self):
         return sorted({*object.__dir__(self), *dir(type(self))} - {"volatile", "__cuda_array_interface__"})

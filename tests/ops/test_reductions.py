@@ -43,7 +43,7 @@ SMOOTH = {
     "amax": (lambda x: x.amax(1), "AmaxBackward0"),
     "max": (lambda x: x.max(), "MaxBackward1"),
     "min_dim": (lambda x: x.min(0), "MinBackward0"),
-    "norm3": (lambda x: torch.norm(x, 3, 1), "NormBackward1"),
+    "norm3": (lambda x: torch.norm(x, 3, 1), "LinalgVectorNormBackward0"),
     "logsumexp": (lambda x: x.logsumexp(1), "LogsumexpBackward0"),
     "softmax": (lambda x: x.softmax(1).pow(2), "PowBackward0"),
     "log_softmax": (lambda x: x.log_softmax(0), "LogSoftmaxBackward0"),

@@ -202,6 +202,10 @@ binary("gcd(Tensor self, Tensor other) -> Tensor", kernel="mt_gcd(a, b)", dtypes
 ternary("where.self(Tensor condition, Tensor self, Tensor other) -> Tensor", kernel="a != 0 ? b : c", dtypes=ALL, promote_with=("self", "other"),
         inplace=False, out="self_out", grad={"self": "where(condition, grad, zeros_like(grad))", "other": "where(condition, zeros_like(grad), grad)"},
         jvp="where(condition, self_t, other_t)", doc="self where condition holds, else other.")
+for _sig, _a, _b in (("ScalarSelf(Tensor condition, Scalar self, Tensor other)", "wrap_number(self)", "other"),
+                     ("ScalarOther(Tensor condition, Tensor self, Scalar other)", "self", "wrap_number(other)"),
+                     ("Scalar(Tensor condition, Scalar self, Scalar other)", "wrap_number(self)", "wrap_number(other)")):
+    composite(f"where.{_sig} -> Tensor", py=("function", "method") if "Tensor self" in _sig else ("function",), body=f"where(condition, {_a}, {_b})", doc="self where condition holds, else other.")
 
 # ---- fused -------------------------------------------------------------------------------------
 ternary("addcmul(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor", kernel="a + value * b * c", dtypes=NUMERIC,

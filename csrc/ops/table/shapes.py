@@ -50,7 +50,6 @@ composite("flatten.using_ints(Tensor(a) self, int start_dim=0, int end_dim=-1) -
 composite("unflatten.int(Tensor(a) self, int dim, int[] sizes) -> Tensor(a)", doc="A dimension made several.")
 composite("ravel(Tensor(a) self) -> Tensor(a)", body="self.contiguous().view([-1])", doc="One dimension.")
 composite("broadcast_to(Tensor(a) self, int[] size) -> Tensor(a)", body="self.expand(size)", doc="expand.")
-composite("atleast_1d(Tensor self) -> Tensor", py=("function",), body="self.reshape([1]) if self.dim() == 0 else self", hidden=True, doc="At least 1-D.")
 composite("imag(Tensor(a) self) -> Tensor(a)", py=("function",), doc="The imaginary part as a view.")
 composite("conj_physical(Tensor self) -> Tensor", body="_conj_physical(self)", out=True, inplace=True, doc="The conjugate as a new tensor.")
 composite("is_same_size(Tensor self, Tensor other) -> bool", doc="Whether the sizes agree.")

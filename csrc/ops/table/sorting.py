@@ -51,6 +51,8 @@ func("_unique(Tensor self, bool sorted=True, bool return_inverse=False) -> (Tens
      doc="Sorted unique elements and their places.")
 func("unique_consecutive(Tensor self, bool return_inverse=False, bool return_counts=False, int? dim=None) -> (Tensor, Tensor, Tensor)",
      py=("function",), flags=_DATA, doc="Unique elements of runs of equal ones.")
+func("unique_dim(Tensor self, int dim, bool sorted=True, bool return_inverse=False, bool return_counts=False) -> (Tensor, Tensor, Tensor)",
+     py=("function",), flags=_DATA, doc="Sorted unique slices along a dimension, their places and their counts.")
 func("bincount(Tensor self, Tensor? weights=None, SymInt minlength=0) -> Tensor", flags=_DATA, doc="How often each non-negative integer occurs.")
 op("histc(Tensor self, int bins=100, Scalar min=0, Scalar max=0) -> Tensor", doc="Counts in equal bins of a range.")
 composite("diff(Tensor self, int n=1, int dim=-1, Tensor? prepend=None, Tensor? append=None) -> Tensor", out=True,

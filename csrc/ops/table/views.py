@@ -1,6 +1,6 @@
 """Views: results that alias their input."""
 
-view("as_strided(Tensor(a) self, int[] size, int[] stride, int? storage_offset=None) -> Tensor(a)",
+view("as_strided(Tensor(a) self, int[] size, int[] stride, int? storage_offset=None) -> Tensor(a)", inplace=True,
      grad={"self": "as_strided_backward(grad, self, size, stride, storage_offset)"}, jvp="linear",
      doc="A view of the storage with the given sizes, strides and offset (in elements).")
 helper("as_strided_backward(Tensor grad, Tensor self, int[] size, int[] stride, int? storage_offset) -> Tensor")
