@@ -80,7 +80,7 @@ unique_slices(mt_tensor *self, int64_t dim, bool sorting, bool with_inverse, boo
     }
     int rc = -1;
     int64_t minus[2] = {n, n ? -1 : 0};
-    int64_t *order = calloc((size_t)(2 * n ? 2 * n : 1), sizeof *order);
+    int64_t *order = calloc((size_t)(n ? 2 * n : 1), sizeof *order);
     mt_tensor *front = NULL, *wide = NULL, *flat = NULL, *first = NULL, *inv = NULL, *cnt = NULL;
     *values = *inverse = *counts = NULL;
     bool real = !mt_is_integral(dtype, true);
