@@ -170,6 +170,16 @@ overlaps_input(const mt_call *call, const mt_tensor *out, bool exact_ok)
 }
 
 /* In-place or out=: `given` must take the result, directly or through a temporary. */
+int
+mt_check_out_dtype(const mt_tensor *out, mt_dtype dtype)
+{
+    if (out->dtype == dtype)
+        return 0;
+    const char *want = mt_dtypes[dtype].legacy_name, *got = mt_dtypes[out->dtype].legacy_name;
+    return mt_fail(MT_RUNTIME, "Expected out tensor to have dtype %s, but got %s instead",
+                   want ? want : mt_dtypes[dtype].name, got ? got : mt_dtypes[out->dtype].name);
+}
+
 static MT_NOINLINE int
 set_given(mt_call *call, int i, int ndim, const int64_t *sizes, const int64_t *strides,
           mt_dtype dtype, mt_device device)
@@ -191,11 +201,8 @@ set_given(mt_call *call, int i, int ndim, const int64_t *sizes, const int64_t *s
                            mt_device_str(device), mt_device_str(given->device));
     }
     if (given->dtype != dtype) {
-        if (op->flags & MT_OP_SAME_DTYPE_OUT)
-            return mt_fail(MT_RUNTIME,
-                           "Expected out tensor to have dtype %s, but got %s instead",
-                           mt_dtypes[dtype].legacy_name ? mt_dtypes[dtype].legacy_name : mt_dtypes[dtype].name,
-                           mt_dtypes[given->dtype].legacy_name ? mt_dtypes[given->dtype].legacy_name : mt_dtypes[given->dtype].name);
+        if ((op->flags & MT_OP_SAME_DTYPE_OUT) && mt_check_out_dtype(given, dtype) < 0)
+            return -1;
         if (!mt_can_cast(dtype, given->dtype))
             return mt_fail(MT_RUNTIME,
                            "result type %s can't be cast to the desired output type %s",

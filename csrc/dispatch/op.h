@@ -187,6 +187,8 @@ MT_INLINE mt_tensor *mt_out(mt_call *call, int i) { return call->rets[i].u.t; }
 MT_INLINE bool mt_is_inplace(const mt_call *call) { return call->op->flags & MT_OP_INPLACE; }
 MT_INLINE bool mt_has_out(const mt_call *call) { return call->op->flags & MT_OP_OUT; }
 
+/* 0 where an out= tensor has exactly this dtype. */
+int mt_check_out_dtype(const mt_tensor *out, mt_dtype dtype);
 /* resize_ of an out= tensor, with PyTorch's deprecation warning when it had elements. */
 int mt_resize_output(mt_tensor *out, int ndim, const int64_t *sizes);
 int mt_resize(mt_tensor *self, int ndim, const int64_t *sizes, const int64_t *strides);

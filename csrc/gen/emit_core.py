@@ -464,12 +464,24 @@ def composite_body(e: Entry, ops: dict[str, list[Schema]]) -> str:
         args = [low.env[a.name] for a in src.args if not a.kwonly and a.name in low.env]
         kw = {a.name: low.env[a.name] for a in src.args if a.kwonly and a.name in low.env}
         low.source = e.body
+        flags = (e.functional or e).flags
+        if s.outs:
+            for a in src.args:
+                if a.name in ("dtype", "device") and a.kwonly and a.name not in low.env:
+                    kind, code = {"dtype": ("ScalarType", "(mt_dtype){x}->dtype"), "device": ("Device", "{x}->device")}[a.name]
+                    kw[a.name] = Val(kind, [code.format(x=s.outs[0].name)])
+            if "OUT_APART" in flags:
+                for a in s.args:
+                    if a.type == "Tensor" and a not in s.outs:
+                        low.check(f"mt_check_no_overlap({s.outs[0].name}, {a.name}) < 0")
         v = low.call_op(src.name, args, kw, None)
         vals = v.parts if v.parts is not None else [v]
         if e.body == "@inplace":
             low.check(f"mt_copy_result(self, {vals[0].code[0]}) < 0")
         else:
             for o, val in zip(s.outs, vals):
+                if "SAME_DTYPE_OUT" in flags:
+                    low.check(f"mt_check_out_dtype({o.name}, (mt_dtype){val.code[0]}->dtype) < 0")
                 low.check(f"mt_copy_to_out({o.name}, {val.code[0]}, \"{s.name}\") < 0")
         return _finish(low, head + ["    int rc = -1;"], ["    rc = 0;", "    goto done;", "done:"]) + "\n    return rc;\n}\n"
     if e.body and e.body.startswith("@each "):
@@ -587,7 +599,7 @@ def args_array(e: Entry) -> str:
 
 def op_flags(e: Entry) -> list[str]:
     s = e.schema
-    f = [x for x in (e.functional or e).flags if x not in ("UNDEFINED_OK", "VIEW_INPLACE", "HIDDEN")]
+    f = [x for x in (e.functional or e).flags if x not in ("UNDEFINED_OK", "VIEW_INPLACE", "HIDDEN", "OUT_APART")]
     flags = [f"MT_OP_{x}" for x in f]
     if s.inplace:
         flags.append("MT_OP_INPLACE")

@@ -199,8 +199,7 @@ def parse(text: str) -> Schema:
 def make_inplace(s: Schema) -> Schema:
     """add.Tensor(Tensor self, …) -> Tensor  =>  add_.Tensor(Tensor(a!) self, …) -> Tensor(a!)"""
     self_ = replace(s.args[0], alias="a!")
-    args = (self_, *(a for a in s.args[1:] if a.name not in ("dtype",) or not a.kwonly))
-    return Schema(s.name + "_", s.overload, args, (Arg("", "Tensor", alias="a!"),), s.namespace)
+    return Schema(s.name + "_", s.overload, (self_, *s.args[1:]), (Arg("", "Tensor", alias="a!"),), s.namespace)
 
 
 def make_out(s: Schema, overload: str | None = None) -> Schema:
@@ -214,6 +213,7 @@ def make_out(s: Schema, overload: str | None = None) -> Schema:
                     for i, r in enumerate(s.returns))
     if overload is None:
         overload = "out" if s.overload in ("", "Tensor") else f"{s.overload}_out"
-    # TensorOptions are implied by out
-    args = tuple(a for a in s.args)
+    options = ("dtype", "layout", "device", "pin_memory")  # a full set of them is what out says
+    whole = set(options) <= {a.name for a in s.args}
+    args = tuple(a for a in s.args if not (whole and a.name in options))
     return Schema(s.name, overload, args + outs, returns, s.namespace)

@@ -192,8 +192,10 @@ def func(schema: str, *, impl: str | None = None, grad: Any = None, dtypes: froz
 
 
 def factory(schema: str, **kw: Any) -> Entry:
-    """Makes a tensor from no tensor."""
+    """Makes a tensor from no tensor. The form with out= is implied; it computes in out's dtype."""
     kw.setdefault("py", ("function",))
+    if sc.parse(schema).index("layout") >= 0:
+        kw.setdefault("out", True)
     return func(schema, family="factory", **kw)
 
 

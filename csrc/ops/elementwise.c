@@ -17,7 +17,7 @@ op_div_Tensor_mode(mt_tensor *self, mt_tensor *other, const char *rounding_mode)
     if (!strcmp(rounding_mode, "trunc"))
         return aten__div_trunc(self, other);
     if (!strcmp(rounding_mode, "floor"))
-        return aten_floor_divide(self, other);
+        return aten__div_floor(self, other);
     return mt_fail_null(MT_RUNTIME,
                         "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
                         "'%s'",
@@ -89,6 +89,41 @@ op_float_power_Tensor_Scalar(mt_tensor *self, mt_scalar exponent)
     mt_tensor *r = a ? aten_pow_Tensor_Scalar(a, exponent) : NULL;
     mt_xrelease(a);
     return r;
+}
+
+mt_tensor *
+op_float_power_Scalar(mt_scalar self, mt_tensor *exponent)
+{
+    mt_tensor *base = mt_wrap_scalar(self);
+    mt_tensor *r = base ? op_float_power_Tensor_Tensor(base, exponent) : NULL;
+    mt_xrelease(base);
+    return r;
+}
+
+static int
+float_power_into(mt_tensor *self, mt_tensor *result)
+{
+    int rc = -1;
+    if (result && self->dtype != result->dtype)
+        mt_fail(MT_RUNTIME,
+                "the base given to float_power_ has dtype %s but the operation's result requires dtype %s",
+                mt_dtypes[self->dtype].scalar_name, mt_dtypes[result->dtype].scalar_name);
+    else if (result)
+        rc = mt_copy_result(self, result);
+    mt_xrelease(result);
+    return rc;
+}
+
+int
+op_float_power__Scalar(mt_tensor *self, mt_scalar exponent)
+{
+    return float_power_into(self, aten_float_power_Tensor_Scalar(self, exponent));
+}
+
+int
+op_float_power__Tensor(mt_tensor *self, mt_tensor *exponent)
+{
+    return float_power_into(self, aten_float_power_Tensor_Tensor(self, exponent));
 }
 
 /* Real sgn is constant; for complex z/|z| the part of the gradient along z falls away. */

@@ -545,6 +545,20 @@ op_tensordot(mt_tensor *self, mt_tensor *other, const int64_t *dims_self, int64_
 {
     if (n != m)
         return mt_fail_null(MT_RUNTIME, "both dimension lists should have same length");
+    for (int64_t i = 0; i < n; i++) { /* a size of 1 stands for any: the other side is summed */
+        int d = mt_wrap_dim(dims_self[i], self->ndim), e = d < 0 ? -1 : mt_wrap_dim(dims_other[i], other->ndim);
+        if (d < 0 || e < 0)
+            return NULL;
+        bool left = other->sizes[e] == 1;
+        if (self->sizes[d] == other->sizes[e] || (!left && self->sizes[d] != 1))
+            continue;
+        int64_t at = left ? d : e;
+        mt_tensor *t = aten_sum_dim_IntList(left ? self : other, &at, 1, true, MT_DTYPE_NONE);
+        mt_tensor *r = t ? aten_tensordot(left ? t : self, left ? other : t, dims_self, n, dims_other, m)
+                         : NULL;
+        mt_xrelease(t);
+        return r;
+    }
     bool drop_a[MT_MAX_DIMS] = {false}, drop_b[MT_MAX_DIMS] = {false};
     int64_t pa[MT_MAX_DIMS], pb[MT_MAX_DIMS], shape[MT_MAX_DIMS], common = 1, rows = 1, columns = 1;
     int k = 0;

@@ -554,6 +554,33 @@ mth_scatter_reduce_self_backward(mt_tensor *grad, mt_tensor *self, int64_t dim, 
     return r;
 }
 
+/* Gradient of products where some factors are zero: a factor that is the only zero of its product gets
+ * the product of the others, the rest gets grad * result / src. */
+static mt_tensor *
+product_slope_at_zeros(mt_tensor *grad, mt_tensor *self, int64_t dim, mt_tensor *index, mt_tensor *src,
+                       bool include_self, mt_tensor *weighted)
+{
+    mt_tensor *zero = aten_eq_Scalar(src, mt_v_int(0)), *count = NULL, *none = NULL, *zeros = NULL,
+              *here = NULL, *single = NULL, *alone = NULL, *filled = NULL, *others = NULL, *slope = NULL,
+              *at = NULL, *plain = NULL, *rest = NULL, *r = NULL;
+    if (!zero || !(count = aten_to_dtype(zero, (mt_dtype)grad->dtype, false, false, MT_FORMAT_NONE)) ||
+        !(none = aten_zeros_like(grad, MT_DTYPE_NONE, -1, MT_NO_DEVICE, mt_v_none(), MT_FORMAT_NONE)) ||
+        !(zeros = aten_scatter_add(none, dim, index, count)) ||
+        !(here = aten_gather(zeros, dim, index, false)) ||
+        !(single = aten_eq_Scalar(here, mt_v_int(1))) || !(alone = aten_logical_and(zero, single)) ||
+        !(filled = aten_masked_fill_Scalar(src, zero, mt_v_int(1))) ||
+        !(others = aten_scatter_reduce_two(self, dim, index, filled, "prod", include_self)) ||
+        !(slope = aten_mul_Tensor(grad, others)) || !(at = aten_gather(slope, dim, index, false)) ||
+        !(plain = aten_gather(weighted, dim, index, false)) || !(rest = aten_div_Tensor(plain, filled)))
+        goto done;
+    r = aten_where_self(alone, at, rest);
+done:;
+    mt_tensor *all[] = {zero, count, none, zeros, here, single, alone, filled, others, slope, at, plain, rest};
+    for (size_t i = 0; i < MT_COUNT(all); i++)
+        mt_xrelease(all[i]);
+    return r;
+}
+
 mt_tensor *
 mth_scatter_reduce_src_backward(mt_tensor *grad, mt_tensor *self, int64_t dim, mt_tensor *index,
                                 mt_tensor *src, const char *reduce, bool include_self,
@@ -570,11 +597,11 @@ mth_scatter_reduce_src_backward(mt_tensor *grad, mt_tensor *self, int64_t dim, m
                  count ? aten_gather(count, dim, index, false) : NULL);
         mt_xrelease(count);
     } else if (is(reduce, "prod")) {
-        if (has_zero(src) || (include_self && has_zero(self)))
-            return mt_fail_null(MT_NOT_IMPLEMENTED,
-                                "scatter_reduce: the gradient of prod is not built for zeros");
         mt_tensor *weighted = aten_mul_Tensor(grad, result);
-        r = div3(weighted ? aten_gather(weighted, dim, index, false) : NULL, mt_keep(src));
+        if (has_zero(src))
+            r = product_slope_at_zeros(grad, self, dim, index, src, include_self, weighted);
+        else
+            r = div3(weighted ? aten_gather(weighted, dim, index, false) : NULL, mt_keep(src));
         mt_xrelease(weighted);
     } else {
         mt_tensor *mine, *theirs,

@@ -442,6 +442,33 @@ op_tensor_split_sections(mt_tensor *self, int64_t sections, int64_t dim, mt_list
     return rc;
 }
 
+int
+op_tensor_split_tensor_indices_or_sections(mt_tensor *self, mt_tensor *which, int64_t dim,
+                                           mt_list *ret0)
+{
+    if (self->ndim == 0)
+        return mt_fail(MT_RUNTIME, "tensor_split expected at least a 1-dimensional tensor, but got a "
+                                   "tensor with 0 dims");
+    if (which->dtype != MT_INT64)
+        return mt_fail(MT_RUNTIME,
+                       "tensor_split expected tensor_indices_or_sections to have dtype of long, but "
+                       "got %s",
+                       mt_dtypes[which->dtype].scalar_name);
+    if (which->ndim > 1)
+        return mt_fail(MT_RUNTIME,
+                       "tensor_split expected tensor_indices_or_sections to be a zero-dimensional or "
+                       "one-dimensional tensor, but got a tensor with %d dims",
+                       which->ndim);
+    mt_tensor *packed = mt_contiguous_data(which, false);
+    if (!packed)
+        return -1;
+    const int64_t *v = mt_data(packed);
+    int rc = which->ndim ? aten_tensor_split_indices(self, v, packed->numel, dim, ret0)
+                         : aten_tensor_split_sections(self, *v, dim, ret0);
+    mt_release(packed);
+    return rc;
+}
+
 static int
 split_dim(mt_tensor *self, char which, int *dim)
 {
@@ -870,7 +897,7 @@ int
 cat_meta(mt_call *call, mt_tensor *const *tensors, int64_t n, int64_t dim)
 {
     if (n == 0)
-        return mt_fail(MT_RUNTIME, "torch.cat(): expected a non-empty list of Tensors");
+        return mt_fail(MT_VALUE, "torch.cat(): expected a non-empty list of Tensors");
     const mt_tensor *first = NULL;
     mt_value values[64];
     mt_dtype common = MT_DTYPE_NONE;

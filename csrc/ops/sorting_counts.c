@@ -251,6 +251,8 @@ op_diff(mt_tensor *self, int64_t n, int64_t dim, mt_tensor *prepend, mt_tensor *
     int d = mt_wrap_dim(dim, self->ndim);
     if (d < 0)
         return NULL;
+    if (n == 0)
+        return aten_clone(self, MT_FORMAT_NONE);
     mt_tensor *x;
     if (prepend || append) {
         mt_tensor *parts[3];
@@ -262,9 +264,7 @@ op_diff(mt_tensor *self, int64_t n, int64_t dim, mt_tensor *prepend, mt_tensor *
             parts[count++] = append;
         x = aten_cat(parts, count, d);
     } else
-        x = n == 0 ? aten_zeros_like(self, MT_DTYPE_NONE, -1, MT_NO_DEVICE, mt_v_none(),
-                                     MT_FORMAT_NONE)
-                   : mt_keep(self);
+        x = mt_keep(self);
     for (int64_t i = 0; x && i < n && x->sizes[d] > 0; i++) {
         int64_t m = x->sizes[d];
         mt_tensor *a = aten_slice_Tensor(x, d, mt_v_int(1), mt_v_int(m), 1);

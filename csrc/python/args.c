@@ -754,6 +754,30 @@ mtpy_match(const mtpy_packet *packet, PyObject *const *args, Py_ssize_t nargs, P
     return -1;
 }
 
+/* dtype=, layout= and device= beside out= must say what out is. */
+static int
+option_agrees(const mtpy_param *p, PyObject *o, const mt_tensor *out, mtpy_arena *arena)
+{
+    mt_value v = {0};
+    if (o == Py_None || (p->type != MT_A_DTYPE && p->type != MT_A_DEVICE && p->type != MT_A_LAYOUT))
+        return 0;
+    if (convert(p, o, &v, arena) < 0)
+        return -1;
+    int rc = 0;
+    if (p->type == MT_A_DTYPE && v.u.i != out->dtype)
+        rc = mt_fail(MT_RUNTIME, "dtype %s does not match dtype of out parameter (%s)",
+                     mt_dtypes[v.u.i].scalar_name, mt_dtypes[out->dtype].scalar_name);
+    else if (p->type == MT_A_DEVICE && v.u.d.type != out->device.type)
+        rc = mt_fail(MT_RUNTIME,
+                     "device type %s does not match device type of out parameter (%s)",
+                     mt_device_type_name(v.u.d.type), mt_device_type_name(out->device.type));
+    else if (p->type == MT_A_LAYOUT && v.u.i != 0)
+        rc = mt_fail(MT_RUNTIME, "layout Sparse does not match layout of out parameter (Strided)");
+    if (rc < 0)
+        mtpy_raise();
+    return rc;
+}
+
 int
 mtpy_fill(const mtpy_packet *packet, PyObject *self, PyObject *const *args, Py_ssize_t nargs,
           mtpy_match_result *m)
@@ -832,8 +856,11 @@ mtpy_fill(const mtpy_packet *packet, PyObject *self, PyObject *const *args, Py_s
             for (at = 0; at < op->nargs; at++)
                 if (!strcmp(op->args[at].name, sig->op->args[p->arg].name))
                     break;
-            if (at == op->nargs)
-                continue; /* dtype, layout, device: the out tensor says them */
+            if (at == op->nargs) { /* dtype, layout, device: the out tensor says them */
+                if (option_agrees(p, o, (mt_tensor *)m->out, &m->arena) < 0)
+                    return -1;
+                continue;
+            }
         }
         if (MT_UNLIKELY(m->varargs && i == 0)) {
             int64_t *v = arena_alloc(&m->arena, (size_t)(nargs ? nargs : 1) * sizeof *v);

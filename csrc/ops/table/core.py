@@ -1,10 +1,10 @@
 """Making, copying and converting tensors; sums."""
 
 factory("empty.memory_format(int[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, "
-        "bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor", impl="empty",
+        "bool? pin_memory=None, MemoryFormat? memory_format=None) -> Tensor", impl="empty", out="out",
         doc="Uninitialised tensor.")
 factory("empty_strided(int[] size, int[] stride, *, ScalarType? dtype=None, Layout? layout=None, "
-        "Device? device=None, bool? pin_memory=None) -> Tensor", doc="Uninitialised tensor with given strides.")
+        "Device? device=None, bool? pin_memory=None) -> Tensor", out=False, doc="Uninitialised tensor with given strides.")
 factory("zeros(int[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, "
         "bool? pin_memory=None) -> Tensor", doc="Tensor of zeros.")
 factory("ones(int[] size, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, "

@@ -41,7 +41,7 @@ binary("logaddexp2(Tensor self, Tensor other) -> Tensor", kernel=_LAE + "mt_log1
 composite("ldexp.Tensor(Tensor self, Tensor other) -> Tensor", body="self * pow(wrap_number(2.0), other)", inplace=True, out="out",
           doc="self * 2**other.")
 binary("nextafter(Tensor self, Tensor other) -> Tensor", kernel={"float32": "nextafterf(a, b)", "float64": "nextafter(a, b)"}, dtypes=REAL,
-       grad={"self": "zeros_like(grad)", "other": "zeros_like(grad)"}, doc="The next representable number towards other.")
+       grad={"self": "grad * (self != other)", "other": "zeros_like(grad)"}, doc="The next representable number towards other.")
 binary("lcm(Tensor self, Tensor other) -> Tensor", kernel="mt_lcm(a, b)", dtypes=INT, doc="Least common multiple.")
 func("frexp.Tensor(Tensor self) -> (Tensor mantissa, Tensor exponent)", nondiff=("exponent",), out="Tensor_out",
      grad={"self": "grads.mantissa / exponent.exp2()"}, doc="Mantissa in [0.5, 1) and exponent of two.")

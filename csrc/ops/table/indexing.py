@@ -19,7 +19,7 @@ func("index_put(Tensor self, Tensor?[] indices, Tensor values, bool accumulate=F
 helper("index_put_self_backward(Tensor grad, Tensor?[] indices, bool accumulate) -> Tensor")
 
 # ---- along one dimension -------------------------------------------------------------------------
-func("index_select(Tensor self, int dim, Tensor index) -> Tensor", out=True,
+func("index_select(Tensor self, int dim, Tensor index) -> Tensor", out=True, flags=("OUT_APART",),
      grad={"self": "index_select_backward(grad, self.shape, dim, index)"}, jvp="linear",
      doc="Slices of a dimension in the order of index.")
 func("index_select_backward(Tensor grad, int[] self_sizes, int dim, Tensor index) -> Tensor", py=(),
@@ -52,7 +52,7 @@ func("index_fill.int_Tensor(Tensor self, int dim, Tensor index, Tensor value) ->
      node="IndexFillBackward1", doc="A copy of self with the slices set that index names.")
 
 # ---- gather and scatter --------------------------------------------------------------------------
-func("gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor", out=True,
+func("gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False) -> Tensor", out=True, flags=("OUT_APART", "SAME_DTYPE_OUT"),
      grad={"self": "scatter_add(zeros(self.shape, dtype=grad.dtype), dim, index, grad)"}, jvp="linear",
      doc="out[i][j] = self[index[i][j]][j] for dim 0 and likewise along other dimensions.")
 _SELF_SCATTER = "grad.scatter(dim, index, 0)"
@@ -90,7 +90,7 @@ composite("take_along_dim(Tensor self, Tensor indices, int? dim=None) -> Tensor"
           doc="gather with broadcasting; of the flattened tensor without dim.")
 
 # ---- flat places ---------------------------------------------------------------------------------
-func("take(Tensor self, Tensor index) -> Tensor", out=True,
+func("take(Tensor self, Tensor index) -> Tensor", out=True, flags=("OUT_APART",),
      grad={"self": "zeros(self.shape, dtype=grad.dtype).put(index, grad, True)"}, jvp="linear",
      doc="Elements at places of the flattened tensor.")
 func("put_(Tensor(a!) self, Tensor index, Tensor source, bool accumulate=False) -> Tensor(a!)", py=("method",),
@@ -114,7 +114,7 @@ func("masked_fill.Tensor(Tensor self, Tensor mask, Tensor value) -> Tensor",
      grad={"self": "grad.masked_fill(mask, 0)", "value": "masked_fill_value_backward(grad, mask)"},
      node="MaskedFillBackward1", doc="A copy of self with the masked elements set to a 0-dim tensor.")
 helper("masked_fill_value_backward(Tensor grad, Tensor mask) -> Tensor")
-func("masked_select(Tensor self, Tensor mask) -> Tensor", out=True, flags=("NO_META",),
+func("masked_select(Tensor self, Tensor mask) -> Tensor", out=True, flags=("NO_META", "OUT_APART"),
      grad={"self": "masked_select_backward(grad, self.shape, mask)"}, doc="The masked elements, flat.")
 helper("masked_select_backward(Tensor grad, int[] shape, Tensor mask) -> Tensor")
 func("masked_scatter_(Tensor(a!) self, Tensor mask, Tensor source) -> Tensor(a!)", py=("method",),

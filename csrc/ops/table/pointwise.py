@@ -40,11 +40,16 @@ binary("remainder.Tensor(Tensor self, Tensor other) -> Tensor", kernel="mt_remai
        grad={"self": "grad", "other": "-grad * self.div(other, rounding_mode='floor')"},
        doc="Remainder with the sign of the divisor.")
 binary("_div_trunc(Tensor self, Tensor other) -> Tensor", kernel="mt_truncdiv(a, b)", dtypes=INT | FLOAT,
-       check="mt_check_divisor", kernel_name="div_trunc_cpu", hidden=True, inplace=False, out=False,
-       doc="Division rounded towards zero.")
+       check="mt_check_divisor", kernel_name="div_trunc_cpu", hidden=True, inplace=False, out=False, node="DivBackward2",
+       grad={"self": "zeros_like(grad)", "other": "zeros_like(grad)"}, doc="Division rounded towards zero.")
+binary("_div_floor(Tensor self, Tensor other) -> Tensor", kernel="mt_floordiv(a, b)", dtypes=INT | UINT | FLOAT,
+       check="mt_check_divisor", kernel_name="div_floor_cpu", hidden=True, inplace=False, out=False, node="DivBackward2",
+       grad={"self": "zeros_like(grad)", "other": "zeros_like(grad)"}, doc="Division rounded down.")
 composite("div.Tensor_mode(Tensor self, Tensor other, *, str? rounding_mode) -> Tensor", names=("divide",),
           inplace=True, out="out_mode", doc="Division, rounded towards zero ('trunc') or down ('floor').")
 composite("rdiv(Tensor self, Tensor other) -> Tensor", py=(), body="other / self", doc="other / self")
+composite("__rdiv__.Tensor(Tensor self, Tensor other) -> Tensor", flags=("SILENT",), py=("method",), names=("__rtruediv__",), body="self.reciprocal() * other",
+          doc="other / self")
 composite("__rdiv__(Tensor self, Scalar other) -> Tensor", flags=("SILENT",), py=("method",), names=("__rtruediv__",), body="self.reciprocal() * other",
           doc="other / self")
 composite("__rsub__(Tensor self, Scalar other) -> Tensor", flags=("SILENT",), py=("method",), body="rsub(self, other)", doc="other - self")
@@ -124,8 +129,11 @@ composite("_pow_backward_exponent(Tensor grad, Tensor self, Tensor exponent, Ten
           body="where((self == 0) & (exponent == exponent if exponent.is_complex() else exponent >= 0), zeros_like(grad), grad * (result * self.log()).conj())",
           doc="Gradient of pow by its exponent.")
 composite("square(Tensor self) -> Tensor", body="pow(self, 2)", inplace=True, out=True, doc="Each element times itself.")
-composite("float_power.Tensor_Tensor(Tensor self, Tensor exponent) -> Tensor", py=("function", "method"), doc="pow in float64 or complex128.")
-composite("float_power.Tensor_Scalar(Tensor self, Scalar exponent) -> Tensor", doc="pow in float64 or complex128.")
+composite("float_power.Tensor_Tensor(Tensor self, Tensor exponent) -> Tensor", out="Tensor_Tensor_out", doc="pow in float64 or complex128.")
+composite("float_power.Tensor_Scalar(Tensor self, Scalar exponent) -> Tensor", out="Tensor_Scalar_out", doc="pow in float64 or complex128.")
+composite("float_power.Scalar(Scalar self, Tensor exponent) -> Tensor", out="Scalar_out", py=("function",), doc="pow in float64 or complex128.")
+composite("float_power_.Scalar(Tensor(a!) self, Scalar exponent) -> Tensor(a!)", py=("method",), doc="float_power in place, of float64 and complex128 tensors.")
+composite("float_power_.Tensor(Tensor(a!) self, Tensor exponent) -> Tensor(a!)", py=("method",), doc="float_power in place, of float64 and complex128 tensors.")
 unary("sqrt(Tensor self) -> Tensor", kernel={"float": "mt_sqrt(a)", **libm("sqrt")}, dtypes=FLOAT | COMPLEX, promotes="int_to_float",
       grad="grad / (2 * result.conj())", jvp="auto", doc="Square root.")
 unary("rsqrt(Tensor self) -> Tensor", kernel={"float": "mt_rsqrt(a)", "complex64": "1 / csqrtf(a)", "complex128": "1 / csqrt(a)"}, dtypes=FLOAT | COMPLEX,

@@ -27,6 +27,7 @@ composite("unsafe_chunk(Tensor self, int chunks, int dim=0) -> Tensor[]", body="
 composite("chunk(Tensor(a) self, int chunks, int dim=0) -> Tensor(a)[]", doc="At most `chunks` views along a dimension.")
 composite("split.sizes(Tensor(a) self, int[] split_size, int dim=0) -> Tensor(a)[]", flags=("SILENT",), body="split_with_sizes(self, split_size, dim)", doc="split by sizes.")
 composite("tensor_split.sections(Tensor(a) self, int sections, int dim=0) -> Tensor(a)[]", doc="Nearly equal parts along a dimension.")
+composite("tensor_split.tensor_indices_or_sections(Tensor(a) self, Tensor tensor_indices_or_sections, int dim=0) -> Tensor(a)[]", doc="Parts said by a tensor: a number of them, or where they start.")
 composite("tensor_split.indices(Tensor(a) self, int[] indices, int dim=0) -> Tensor(a)[]", doc="Parts that start at the indices.")
 composite("hsplit.int(Tensor(a) self, int sections) -> Tensor(a)[]", doc="tensor_split along columns.")
 composite("vsplit.int(Tensor(a) self, int sections) -> Tensor(a)[]", doc="tensor_split along rows.")

@@ -36,7 +36,7 @@ composite("bucketize.Tensor(Tensor self, Tensor boundaries, *, bool out_int32=Fa
 composite("bucketize.Scalar(Scalar self, Tensor boundaries, *, bool out_int32=False, bool right=False) -> Tensor", out="Scalar_out",
           py=("function",), doc="The bucket of a number between sorted boundaries.")
 _ISIN = "*, bool assume_unique=False, bool invert=False"
-func(f"isin.Tensor_Tensor(Tensor elements, Tensor test_elements, {_ISIN}) -> Tensor", py=("function",),
+func(f"isin.Tensor_Tensor(Tensor elements, Tensor test_elements, {_ISIN}) -> Tensor", py=("function",), out="Tensor_Tensor_out",
      doc="Whether each element is among the others.")
 composite(f"isin.Tensor_Scalar(Tensor elements, Scalar test_element, {_ISIN}) -> Tensor", out="Tensor_Scalar_out", py=("function",),
           doc="Whether each element is the number.")

@@ -90,11 +90,11 @@ composite("index_reduce(Tensor self, int dim, Tensor index, Tensor source, str r
 func("nonzero_static(Tensor self, *, SymInt size, int fill_value=-1) -> Tensor", out=True, doc="The first places that are not zero, as many as said.")
 
 # ---- making --------------------------------------------------------------------------------------
-factory(f"scalar_tensor(Scalar s, *, {_OPT}) -> Tensor", doc="A 0-dim tensor.")
-factory(f"empty_permuted(SymInt[] size, int[] physical_layout, *, {_OPT}) -> Tensor", doc="Uninitialised, packed in an order of dimensions.")
-factory(f"range.step(Scalar start, Scalar end, Scalar step=1, *, {_OPT}) -> Tensor", doc="start, start + step, ... up to end.")
-factory(f"tril_indices(int row, int col, int offset=0, *, {_LONG}) -> Tensor", doc="Places of a lower triangle.")
-factory(f"triu_indices(int row, int col, int offset=0, *, {_LONG}) -> Tensor", doc="Places of an upper triangle.")
+factory(f"scalar_tensor(Scalar s, *, {_OPT}) -> Tensor", out=False, doc="A 0-dim tensor.")
+factory(f"empty_permuted(SymInt[] size, int[] physical_layout, *, {_OPT}) -> Tensor", out=False, doc="Uninitialised, packed in an order of dimensions.")
+factory(f"range.step(Scalar start, Scalar end, Scalar step=1, *, {_OPT}) -> Tensor", out="out", doc="start, start + step, ... up to end.")
+factory(f"tril_indices(int row, int col, int offset=0, *, {_LONG}) -> Tensor", out=False, doc="Places of a lower triangle.")
+factory(f"triu_indices(int row, int col, int offset=0, *, {_LONG}) -> Tensor", out=False, doc="Places of an upper triangle.")
 
 # ---- sizes and storages in place -----------------------------------------------------------------
 func("resize_(Tensor(a!) self, SymInt[] size, *, MemoryFormat? memory_format=None) -> Tensor(a!)", py=("method",), flags=("CONJ_OK",),
