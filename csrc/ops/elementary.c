@@ -117,60 +117,6 @@ op_nan_to_num(mt_tensor *self, mt_value nan, mt_value posinf, mt_value neginf)
     return out;
 }
 
-/* ---- mantissa and exponent ---------------------------------------------------------------- */
-
-typedef struct parts {
-    const double *x;
-    double *mantissa;
-    int32_t *exponent;
-} parts;
-
-static void
-take_apart(void *ctx, int64_t begin, int64_t end)
-{
-    const parts *p = ctx;
-    for (int64_t i = begin; i < end; i++) {
-        int e = 0;
-        p->mantissa[i] = frexp(p->x[i], &e);
-        p->exponent[i] = isfinite(p->x[i]) ? e : 0;
-    }
-}
-
-int
-op_frexp_Tensor(mt_tensor *self, mt_tensor **mantissa, mt_tensor **exponent)
-{
-    if (!mt_is_floating(self->dtype))
-        return mt_fail(MT_RUNTIME, "torch.frexp() only supports floating-point dtypes");
-    *mantissa = aten_empty_like(self, MT_DTYPE_NONE, -1, MT_NO_DEVICE, mt_v_none(), MT_FORMAT_NONE);
-    *exponent = aten_empty_like(self, MT_INT32, -1, MT_NO_DEVICE, mt_v_none(), MT_FORMAT_NONE);
-    mt_tensor *wide = NULL, *m = NULL, *e = NULL;
-    int rc = -1;
-    if (!*mantissa || !*exponent)
-        goto done;
-    if (mt_is_meta(self)) {
-        rc = 0;
-        goto done;
-    }
-    wide = mt_empty(self->ndim, self->sizes, NULL, MT_FLOAT64, MT_CPU_DEVICE);
-    m = mt_empty(self->ndim, self->sizes, NULL, MT_FLOAT64, MT_CPU_DEVICE);
-    e = mt_empty(self->ndim, self->sizes, NULL, MT_INT32, MT_CPU_DEVICE);
-    if (!wide || !m || !e || mt_copy_data(wide, self) < 0)
-        goto done;
-    parts p = {mt_data(wide), mt_data(m), mt_data(e)};
-    mt_parallel_for(self->numel, MT_GRAIN, take_apart, &p);
-    rc = mt_copy_data(*mantissa, m) < 0 || mt_copy_data(*exponent, e) < 0 ? -1 : 0;
-done:
-    mt_xrelease(wide);
-    mt_xrelease(m);
-    mt_xrelease(e);
-    if (rc < 0) {
-        mt_xrelease(*mantissa);
-        mt_xrelease(*exponent);
-        *mantissa = *exponent = NULL;
-    }
-    return rc;
-}
-
 /* ---- fills -------------------------------------------------------------------------------- */
 
 int

@@ -38,13 +38,9 @@ binary("logaddexp(Tensor self, Tensor other) -> Tensor", kernel=_LAE + "mt_log1p
 binary("logaddexp2(Tensor self, Tensor other) -> Tensor", kernel=_LAE + "mt_log1p(mt_exp2(-mt_abs(a - b))) * (T)1.44269504088896340736", dtypes=FLOAT,
        inplace=False, grad={"self": "grad / (1 + exp2(other - self))", "other": "grad / (1 + exp2(self - other))"},
        jvp="self_t / (1 + exp2(other - self)) + other_t / (1 + exp2(self - other))", doc="log2(2**self + 2**other).")
-composite("ldexp.Tensor(Tensor self, Tensor other) -> Tensor", body="self * pow(wrap_number(2.0), other)", inplace=True, out="out",
-          doc="self * 2**other.")
 binary("nextafter(Tensor self, Tensor other) -> Tensor", kernel={"float32": "nextafterf(a, b)", "float64": "nextafter(a, b)"}, dtypes=REAL,
        grad={"self": "grad * (self != other)", "other": "zeros_like(grad)"}, doc="The next representable number towards other.")
 binary("lcm(Tensor self, Tensor other) -> Tensor", kernel="mt_lcm(a, b)", dtypes=INT, doc="Least common multiple.")
-func("frexp.Tensor(Tensor self) -> (Tensor mantissa, Tensor exponent)", nondiff=("exponent",), out="Tensor_out",
-     grad={"self": "grads.mantissa / exponent.exp2()"}, doc="Mantissa in [0.5, 1) and exponent of two.")
 
 # ---- fills ---------------------------------------------------------------------------------------
 composite("fill.Scalar(Tensor self, Scalar value) -> Tensor", py=("function",), body="self.clone().fill_(value)", doc="A copy with every element set.")
