@@ -600,3 +600,70 @@ op_tensordot(mt_tensor *self, mt_tensor *other, const int64_t *dims_self, int64_
         mt_xrelease(all[i]);
     return r;
 }
+
+static mt_tensor *
+multiplied(mt_tensor *t, mt_scalar by)
+{
+    mt_tensor *n = mt_wrap_scalar(by), *r = n ? aten_mul_Tensor(t, n) : NULL;
+    mt_xrelease(n);
+    return r;
+}
+
+/* beta * self + alpha * product; self is not read where beta is 0. Consumes product. */
+static mt_tensor *
+blend(mt_tensor *self, mt_tensor *product, mt_scalar beta, mt_scalar alpha)
+{
+    mt_tensor *scaled = product ? multiplied(product, alpha) : NULL, *r = NULL;
+    mt_tensor *base = scaled ? aten_expand(self, product->sizes, product->ndim, false) : NULL;
+    if (base && mt_scalar_f64(beta) == 0 && mt_scalar_imag(beta) == 0)
+        r = mt_keep(scaled);
+    else if (base) {
+        mt_tensor *b = multiplied(base, beta);
+        r = b ? aten_add_Tensor(b, scaled, mt_v_int(1)) : NULL;
+        mt_xrelease(b);
+    }
+    mt_xrelease(base);
+    mt_xrelease(scaled);
+    mt_xrelease(product);
+    return r;
+}
+
+mt_tensor *
+op_addr(mt_tensor *self, mt_tensor *vec1, mt_tensor *vec2, mt_scalar beta, mt_scalar alpha)
+{
+    const mt_tensor *vectors[] = {vec1, vec2};
+    for (int i = 0; i < 2; i++)
+        if (vectors[i]->ndim != 1)
+            return mt_fail_null(MT_RUNTIME, "addr: Expected 1-D argument vec%d, but got %d-D", i + 1,
+                                vectors[i]->ndim);
+    mt_dtype dtype = mt_promote((mt_dtype)self->dtype,
+                                mt_promote((mt_dtype)vec1->dtype, (mt_dtype)vec2->dtype));
+    const struct { const char *name; mt_scalar value; } numbers[] = {{"beta", beta}, {"alpha", alpha}};
+    for (int i = 0; i < 2; i++) {
+        if (mt_is_integral(dtype, true) && numbers[i].value.tag >= MT_V_FLOAT)
+            return mt_fail_null(MT_RUNTIME,
+                                "For integral input tensors, argument %s must not be a floating point "
+                                "number.",
+                                numbers[i].name);
+        if (dtype != MT_BOOL && numbers[i].value.tag == MT_V_BOOL)
+            return mt_fail_null(MT_RUNTIME, "Boolean %s only supported for Boolean results.",
+                                numbers[i].name);
+    }
+    mt_tensor *r = blend(self, aten_outer(vec1, vec2), beta, alpha);
+    mt_tensor *t = r ? aten_to_dtype(r, dtype, false, false, MT_FORMAT_NONE) : NULL;
+    mt_xrelease(r);
+    return t;
+}
+
+mt_tensor *
+op_addbmm(mt_tensor *self, mt_tensor *batch1, mt_tensor *batch2, mt_scalar beta, mt_scalar alpha)
+{
+    if (mt_is_integral((mt_dtype)self->dtype, true)) {
+        beta = mt_v_int(mt_scalar_i64(beta));
+        alpha = mt_v_int(mt_scalar_i64(alpha));
+    }
+    int64_t first = 0;
+    mt_tensor *p = aten_bmm(batch1, batch2), *sum = p ? aten_sum_dim_IntList(p, &first, 1, false, MT_DTYPE_NONE) : NULL;
+    mt_xrelease(p);
+    return blend(self, sum, beta, alpha);
+}

@@ -1,6 +1,7 @@
 /* Factories of sequences, and random operators: kernels/random.h has the streams. */
 #include "kernels/random.h"
 
+#include <complex.h>
 #include <math.h>
 
 #include "base/error.h"
@@ -124,6 +125,14 @@ op_arange_start_step(mt_scalar start, mt_scalar end, mt_scalar step, mt_dtype dt
     if (dtype == MT_DTYPE_NONE)
         dtype = integral ? MT_INT64 : mt_default_dtype;
     double a = mt_scalar_f64(start), b = mt_scalar_f64(end), s = mt_scalar_f64(step);
+    if (mt_is_complex(dtype) || dtype == MT_BOOL)
+        return mt_fail_null(MT_NOT_IMPLEMENTED, "\"arange_cpu\" not implemented for '%s'",
+                            mt_dtypes[dtype].scalar_name);
+    if (dtype == MT_INT64) { /* counts in whole numbers; the others count before they round */
+        a = trunc(a);
+        b = trunc(b);
+        s = trunc(s);
+    }
     if (!(s > 0 || s < 0))
         return mt_fail_null(MT_RUNTIME, "step must be nonzero");
     if (!isfinite(a) || !isfinite(b))
@@ -160,37 +169,61 @@ op_arange_start(mt_scalar start, mt_scalar end, mt_dtype dtype, int64_t layout, 
     return op_arange_start_step(start, end, mt_v_int(1), dtype, layout, device, pin_memory);
 }
 
+/* The same in the complex plane. */
+static void
+spaced_complex(double complex *p, mt_scalar start, mt_scalar end, int64_t steps, double base, bool powers)
+{
+    double complex a = CMPLX(mt_scalar_f64(start), mt_scalar_imag(start)),
+                   b = CMPLX(mt_scalar_f64(end), mt_scalar_imag(end)),
+                   step = steps > 1 ? (b - a) / (double)(steps - 1) : 0;
+    for (int64_t i = 0; i < steps; i++) {
+        double complex v = i < steps / 2 || steps == 1 ? a + step * (double)i : b - step * (double)(steps - i - 1);
+        p[i] = powers ? cpow(base, v) : v;
+    }
+}
+
 static mt_tensor *
 spaced(mt_scalar start, mt_scalar end, int64_t steps, double base, bool powers, mt_dtype dtype,
        int64_t layout, mt_device device, mt_value pin_memory)
 {
     if (steps < 0)
         return mt_fail_null(MT_RUNTIME, "number of steps must be non-negative");
-    if (start.tag == MT_V_COMPLEX || end.tag == MT_V_COMPLEX)
-        return mt_fail_null(MT_NOT_IMPLEMENTED, "linspace and logspace of complex numbers are not built");
+    bool is_complex = start.tag == MT_V_COMPLEX || end.tag == MT_V_COMPLEX;
+    mt_dtype inferred = mt_default_dtype == MT_FLOAT64 ? MT_COMPLEX128 : MT_COMPLEX64;
     if (dtype == MT_DTYPE_NONE)
-        dtype = mt_default_dtype;
+        dtype = is_complex ? inferred : mt_default_dtype;
+    if (is_complex && !mt_is_complex(dtype))
+        return mt_fail_null(MT_RUNTIME,
+                            "torch.%s(): inferred dtype c10::complex<%s> can't be safely cast to passed "
+                            "dtype %s",
+                            powers ? "logspace" : "linspace",
+                            inferred == MT_COMPLEX64 ? "float" : "double", mt_dtypes[dtype].scalar_name);
     mt_tensor *out = empty(&steps, 1, dtype, layout, device, pin_memory);
     if (!out || mt_is_meta(out) || steps == 0)
         return out;
-    mt_tensor *wide = mt_empty(1, &steps, NULL, MT_FLOAT64, MT_CPU_DEVICE);
+    mt_tensor *wide = mt_empty(1, &steps, NULL, mt_is_complex(dtype) ? MT_COMPLEX128 : MT_FLOAT64,
+                               MT_CPU_DEVICE);
     if (!wide) {
         mt_release(out);
         return NULL;
     }
     double a = mt_scalar_f64(start), b = mt_scalar_f64(end), *p = mt_data(wide);
+    if (mt_is_integral(dtype, true)) {
+        a = trunc(a);
+        b = trunc(b);
+    }
     double step = steps > 1 ? (b - a) / (double)(steps - 1) : 0;
-    if (dtype == MT_FLOAT32 && !powers) { /* the rounding of float32 arithmetic */
+    if (mt_is_complex(dtype))
+        spaced_complex(mt_data(wide), start, end, steps, base, powers);
+    else if (dtype == MT_FLOAT32 && !powers) { /* the rounding of float32 arithmetic */
         float fa = (float)a, fb = (float)b, fs = steps > 1 ? (fb - fa) / (float)(steps - 1) : 0;
         for (int64_t i = 0; i < steps; i++)
-            p[i] = i < steps / 2 ? fmaf(fs, (float)i, fa) : fmaf(-fs, (float)(steps - i - 1), fb);
+            p[i] = steps == 1 ? a : i < steps / 2 ? fmaf(fs, (float)i, fa) : fmaf(-fs, (float)(steps - i - 1), fb);
     } else
         for (int64_t i = 0; i < steps; i++) {
-            double v = i < steps / 2 ? a + step * (double)i : b - step * (double)(steps - i - 1);
+            double v = steps == 1 ? a : i < steps / 2 ? a + step * (double)i : b - step * (double)(steps - i - 1);
             p[i] = powers ? pow(base, v) : v;
         }
-    if (steps == 1)
-        p[0] = powers ? pow(base, a) : a;
     int rc = mt_copy_data(out, wide);
     mt_release(wide);
     if (rc < 0) {

@@ -363,6 +363,8 @@ identity_of(const char *reduce, mt_dtype dtype)
 static mt_tensor *
 counts_of(mt_tensor *self, int64_t dim, mt_tensor *index, mt_dtype dtype, bool include_self)
 {
+    if ((dim = mt_wrap_dim(dim, self->ndim)) < 0)
+        return NULL;
     mt_tensor *t = mt_empty(self->ndim, self->sizes, NULL, dtype, self->device);
     if (!t || mt_fill_data(t, mt_v_int(include_self)) < 0 ||
         scatter(t, dim, index, NULL, mt_v_int(1), mt_combiner(MT_COMBINE_ADD, dtype)) < 0)

@@ -26,10 +26,8 @@ composite("outer(Tensor self, Tensor vec2) -> Tensor", names=("ger",), out=True,
 composite("matmul(Tensor self, Tensor other) -> Tensor", names=("__matmul__",), out=True, doc="Matrix product with broadcasting, by the numbers of dimensions.")
 composite("__rmatmul__(Tensor self, Tensor other) -> Tensor", flags=("SILENT",), py=("method",), body="matmul(other, self)", doc="other @ self")
 composite("linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor", py=("nn",), doc="input @ weight.T + bias.")
-composite("addr(Tensor self, Tensor vec1, Tensor vec2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", inplace=True, out=True,
-          body="vec1.outer(vec2) * alpha if beta == 0 else self * beta + vec1.outer(vec2) * alpha", doc="beta * self + alpha * outer(vec1, vec2).")
-composite("addbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", inplace=True, out=True,
-          body="batch1.bmm(batch2).sum([0]) * alpha if beta == 0 else self * beta + batch1.bmm(batch2).sum([0]) * alpha", doc="beta * self + alpha * sum of batch1 @ batch2.")
+composite("addr(Tensor self, Tensor vec1, Tensor vec2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", inplace=True, out=True, doc="beta * self + alpha * outer(vec1, vec2).")
+composite("addbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", inplace=True, out=True, doc="beta * self + alpha * sum of batch1 @ batch2.")
 composite("inner(Tensor self, Tensor other) -> Tensor", out=True, body="self * other if self.dim() == 0 or other.dim() == 0 else tensordot(self, other, [-1], [-1])",
           doc="Sum of products over the last dimensions.")
 composite("tensordot(Tensor self, Tensor other, int[] dims_self, int[] dims_other) -> Tensor", py=("function",), out=True, doc="Sum of products over the given dimensions.")

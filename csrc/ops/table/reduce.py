@@ -124,10 +124,17 @@ for name in ("cummax", "cummin"):
     op(f"{name}(Tensor self, int dim) -> (Tensor values, Tensor indices)", nondiff=("indices",),
        grad={"self": "place_along(grad, dim, indices, self.shape)"}, jvp=None, doc=f"Running {name[3:]} and where it is.")
 op("_logcumsumexp(Tensor self, int dim) -> Tensor", hidden=True, node="LogcumsumexpBackward0",
-   grad={"self": "_logcumsumexp_backward(grad, self, result, dim)"}, doc="log of the cumulated sums of exponentials.")
+   grad={"self": "grad if self.ndim == 0 else _logcumsumexp_complex_backward(grad, self, result, dim) if self.is_complex() else _logcumsumexp_backward(grad, self, result, dim)"}, doc="log of the cumulated sums of exponentials.")
 composite("_logcumsumexp_backward(Tensor grad, Tensor self, Tensor result, int dim) -> Tensor", hidden=True,
-          body="(grad * (-result).exp()).flip([dim]).cumsum(dim).flip([dim]) * self.exp() if self.ndim > 0 else grad",
-          doc="Gradient of logcumsumexp.")
+          body="""
+size = grad.abs().log()
+low = wrap_number(-3.4028234663852886e+38)
+rising = (logcumsumexp((where(grad > 0, size, low) - result).flip([dim]), dim).flip([dim]) + self).exp()
+falling = (logcumsumexp((where(grad < 0, size, low) - result).flip([dim]), dim).flip([dim]) + self).exp()
+rising - falling
+""", doc="Gradient of logcumsumexp, in logarithms: the parts where grad is positive and negative.")
+composite("_logcumsumexp_complex_backward(Tensor grad, Tensor self, Tensor result, int dim) -> Tensor", hidden=True,
+          body="(logcumsumexp((grad.log() - result.conj()).flip([dim]), dim).flip([dim]) + self.conj()).exp()", doc="Gradient of logcumsumexp of complex numbers.")
 composite("logcumsumexp(Tensor self, int dim) -> Tensor", body="_logcumsumexp(self, dim)", out=True, doc="log of the cumulated sums of exponentials.")
 
 # ---- softmax -------------------------------------------------------------------------------------
