@@ -488,6 +488,23 @@ find_numpy_keyword(PyObject *kwnames, const char *name)
     return -1;
 }
 
+/* TypeError for element k of a list. PyTorch looks at the first integer when it matches and at the
+ * others when it unpacks, and words these differently. */
+static void
+raise_bad_element(const mtpy_packet *packet, const mtpy_param *p, const char *where, PyObject *item,
+                  Py_ssize_t k)
+{
+    if (k && p->type == MT_A_INTS)
+        PyErr_Format(PyExc_TypeError,
+                     "%s(): argument '%s' failed to unpack the object at pos %zd with error \"type must "
+                     "be tuple of ints,but got %s\"",
+                     packet->name, p->name, k + 1, Py_TYPE(item)->tp_name);
+    else
+        PyErr_Format(PyExc_TypeError,
+                     "%s(): argument '%s'%s must be %s, but found element of type %s at pos %zd",
+                     packet->name, p->name, where, type_names[p->type], Py_TYPE(item)->tp_name, k);
+}
+
 /* Looks whether the signature takes the arguments; objects[] gets one per parameter (NULL: left
  * out). 1 yes, 0 no; with `say` set the reason is raised as an exception and -1 returned. */
 static int
@@ -520,10 +537,7 @@ fit(const mtpy_packet *packet, const mtpy_signature *sig, PyObject *const *args,
                 for (Py_ssize_t k = 0; k < nargs; k++)
                     if (!is_int_like(args[k])) {
                         if (say) {
-                            PyErr_Format(PyExc_TypeError,
-                                         "%s(): argument '%s' (position 1) must be tuple of ints, "
-                                         "but found element of type %s at pos %zd",
-                                         packet->name, p->name, Py_TYPE(args[k])->tp_name, k);
+                            raise_bad_element(packet, p, " (position 1)", args[k], k);
                             return -1;
                         }
                         return 0;
@@ -580,14 +594,14 @@ fit(const mtpy_packet *packet, const mtpy_signature *sig, PyObject *const *args,
         }
         if (!accepts(p, o, has_override)) {
             if (say) {
-                PyObject **items;
+                PyObject **items = NULL;
                 Py_ssize_t n = items_of(o, &items);
                 bool list = p->type == MT_A_TENSORS || p->type == MT_A_INTS ||
                             p->type == MT_A_FLOATS || p->type == MT_A_SCALARS;
-                PyObject *where = positional
-                                      ? PyUnicode_FromFormat(" (position %d)", i + 1)
-                                      : PyUnicode_FromString("");
-                if (where && list && n >= 0) {
+                char where[32] = "";
+                if (positional)
+                    snprintf(where, sizeof where, " (position %d)", i + 1);
+                if (list && n >= 0) {
                     for (Py_ssize_t k = 0; k < n; k++) {
                         bool ok = p->type == MT_A_TENSORS
                                       ? mtpy_is_tensor(items[k])
@@ -595,18 +609,13 @@ fit(const mtpy_packet *packet, const mtpy_signature *sig, PyObject *const *args,
                                                              : is_number(items[k]);
                         if (ok)
                             continue;
-                        PyErr_Format(PyExc_TypeError,
-                                     "%s(): argument '%s'%U must be %s, but found element of type %s "
-                                     "at pos %zd",
-                                     packet->name, p->name, where, type_names[p->type],
-                                     Py_TYPE(items[k])->tp_name, k);
+                        raise_bad_element(packet, p, where, items[k], k);
                         break;
                     }
-                } else if (where)
-                    PyErr_Format(PyExc_TypeError, "%s(): argument '%s'%U must be %s, not %s",
+                } else
+                    PyErr_Format(PyExc_TypeError, "%s(): argument '%s'%s must be %s, not %s",
                                  packet->name, p->name, where, type_names[p->type],
                                  Py_TYPE(o)->tp_name);
-                Py_XDECREF(where);
                 return -1;
             }
             return 0;
@@ -632,6 +641,116 @@ fit(const mtpy_packet *packet, const mtpy_signature *sig, PyObject *const *args,
     return 1;
 }
 
+/* "list of [str, int]" for lists and tuples, else the name of the type. */
+static PyObject *
+type_in_detail(PyObject *o)
+{
+    PyObject **items;
+    Py_ssize_t n = items_of(o, &items);
+    if (n < 0 || Py_TYPE(o) == mtpy_size_type)
+        return PyUnicode_FromString(_PyType_Name(Py_TYPE(o)));
+    PyObject *type = PyUnicode_FromString(PyTuple_Check(o) ? "tuple of (" : "list of [");
+    for (Py_ssize_t k = 0; type && k < n; k++)
+        Py_SETREF(type, PyUnicode_FromFormat(k ? "%U, %s" : "%U%s", type,
+                                             _PyType_Name(Py_TYPE(items[k]))));
+    if (type)
+        Py_SETREF(type, PyUnicode_FromFormat(PyTuple_Check(o) ? (n == 1 ? "%U,)" : "%U)") : "%U]",
+                                             type));
+    return type;
+}
+
+/* One piece of a signature's text, "float scales = None": its type and, if it has no default, its
+ * name. PyTorch takes the text apart in the same way, so that only parameters without a default are
+ * known by name here, and lists match nothing. */
+typedef struct piece {
+    const char *type, *name;
+    int type_size, name_size;
+} piece;
+
+static int
+take_apart(const char *text, piece *pieces)
+{
+    int n = 0;
+    const char *p = text + 1;
+    while (*p && *p != ')' && n < MTPY_MAX_PARAMS + 1) {
+        const char *end = strstr(p, ", ");
+        if (!end)
+            end = p + strlen(p) - 1;
+        const char *space = p;
+        for (const char *q = p; q < end; q++)
+            if (*q == ' ')
+                space = q;
+        bool has_default = memchr(p, '=', (size_t)(end - p)) != NULL;
+        pieces[n].type = p;
+        pieces[n].type_size = (int)((has_default ? strchr(p, ' ') : space) - p);
+        pieces[n].name = space + 1;
+        pieces[n++].name_size = has_default || space == p ? 0 : (int)(end - space - 1);
+        p = *end == ',' ? end + 2 : end;
+    }
+    return n;
+}
+
+static bool
+is_of_type(const piece *a, PyObject *o)
+{
+    const char *type = _PyType_Name(Py_TYPE(o));
+    if (a->type_size == 5 && !strncmp(a->type, "float", 5) && !strcmp(type, "int"))
+        return true;
+    return strlen(type) == (size_t)a->type_size && !strncmp(a->type, type, (size_t)a->type_size);
+}
+
+static int
+index_of_name(const piece *pieces, int n, PyObject *name)
+{
+    const char *word = PyUnicode_AsUTF8(name);
+    for (int i = 0; word && i < n; i++)
+        if (pieces[i].name_size && strlen(word) == (size_t)pieces[i].name_size &&
+            !strncmp(word, pieces[i].name, (size_t)pieces[i].name_size))
+            return i;
+    return -1;
+}
+
+/* What of the arguments a signature with as many parameters does not take; "" for others. */
+static PyObject *
+describe_mismatch(const mtpy_signature *sig, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    piece pieces[MTPY_MAX_PARAMS + 1];
+    Py_ssize_t nkw = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
+    int n = take_apart(sig->text, pieces);
+    if (n != nargs + nkw || !n)
+        return PyUnicode_FromString("");
+    PyObject *text = PyUnicode_FromString(""), *type = NULL;
+    for (Py_ssize_t k = 0; text && k < nkw; k++) {
+        PyObject *name = PyTuple_GET_ITEM(kwnames, k);
+        if (index_of_name(pieces, n, name) < 0)
+            Py_SETREF(text, PyUnicode_FromFormat(PyUnicode_GET_LENGTH(text) ? "%U, %U" : "%U%U", text,
+                                                 name));
+    }
+    if (text && PyUnicode_GET_LENGTH(text)) {
+        Py_SETREF(text, PyUnicode_FromFormat(
+                            "\n      didn't match because some of the keywords were incorrect: %U", text));
+        return text;
+    }
+    for (Py_ssize_t i = 0; text && i < nargs + nkw; i++) {
+        bool named = i >= nargs;
+        PyObject *name = named ? PyTuple_GET_ITEM(kwnames, i - nargs) : NULL;
+        bool good = is_of_type(&pieces[named ? index_of_name(pieces, n, name) : i], args[i]);
+        type = type_in_detail(args[i]);
+        if (type && named)
+            Py_SETREF(type, PyUnicode_FromFormat("%U=%U", name, type));
+        if (type)
+            Py_SETREF(text, PyUnicode_FromFormat(good ? "%U%s%U" : "%U%s!%U!", text, i ? ", " : "", type));
+        else
+            Py_CLEAR(text);
+        Py_XDECREF(type);
+    }
+    if (text)
+        Py_SETREF(text, PyUnicode_FromFormat("\n      didn't match because some of the arguments have "
+                                             "invalid types: (%U)",
+                                             text));
+    return text;
+}
+
 /* "(str, int, dim=float)": the types of what was given. */
 static PyObject *
 describe(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -639,30 +758,12 @@ describe(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
     PyObject *text = PyUnicode_FromString("(");
     Py_ssize_t nkw = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
     for (Py_ssize_t i = 0; text && i < nargs + nkw; i++) {
-        PyObject *o = args[i], **items;
-        PyObject *type;
-        Py_ssize_t n = items_of(o, &items);
-        if (n >= 0 && Py_TYPE(o) != mtpy_size_type) {
-            type = PyUnicode_FromString(PyTuple_Check(o) ? "tuple of (" : "list of [");
-            for (Py_ssize_t k = 0; type && k < n; k++)
-                Py_SETREF(type, PyUnicode_FromFormat(k ? "%U, %s" : "%U%s", type,
-                                                     _PyType_Name(Py_TYPE(items[k]))));
-            if (type)
-                Py_SETREF(type, PyUnicode_FromFormat(PyTuple_Check(o) ? (n == 1 ? "%U,)" : "%U)") : "%U]", type));
-            if (n == 0 && type)
-                Py_SETREF(type, PyUnicode_FromString(PyTuple_Check(o) ? "tuple of ()" : "list of []"));
-        } else
-            type = PyUnicode_FromString(_PyType_Name(Py_TYPE(o)));
-        if (!type) {
-            Py_CLEAR(text);
-            break;
-        }
+        const char *type = _PyType_Name(Py_TYPE(args[i]));
         if (i >= nargs)
-            Py_SETREF(text, PyUnicode_FromFormat(i ? "%U, %U=%U" : "%U%U=%U", text,
+            Py_SETREF(text, PyUnicode_FromFormat(i ? "%U, %U=%s" : "%U%U=%s", text,
                                                  PyTuple_GET_ITEM(kwnames, i - nargs), type));
         else
-            Py_SETREF(text, PyUnicode_FromFormat(i ? "%U, %U" : "%U%U", text, type));
-        Py_DECREF(type);
+            Py_SETREF(text, PyUnicode_FromFormat(i ? "%U, %s" : "%U%s", text, type));
     }
     if (text)
         Py_SETREF(text, PyUnicode_FromFormat("%U)", text));
@@ -675,12 +776,25 @@ raise_no_match(const mtpy_packet *packet, PyObject *const *args, Py_ssize_t narg
 {
     PyObject *objects[MTPY_MAX_PARAMS];
     bool varargs, override;
-    if (packet->count == 1) {
-        fit(packet, &packet->signatures[0], args, nargs, kwnames, objects, &varargs, &override,
-            true);
-        return;
+    /* where one signature takes this number of arguments, its own complaint says more */
+    Py_ssize_t given = nargs + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
+    int plausible = 0, which = 0;
+    for (int i = 0; i < packet->count; i++) {
+        const mtpy_signature *sig = &packet->signatures[i];
+        int least = 0;
+        for (int j = 0; j < sig->nparams; j++)
+            least += !(sig->params[j].flags & MTPY_HAS_DEFAULT);
+        if (!(sig->flags & MTPY_DEPRECATED) && given >= least && given <= sig->nparams) {
+            plausible++;
+            which = i;
+        }
     }
-    /* with one signature that takes this number of arguments, its own complaint says more */
+    if (packet->count == 1 || plausible == 1) {
+        fit(packet, &packet->signatures[which], args, nargs, kwnames, objects, &varargs, &override,
+            true);
+        if (PyErr_Occurred())
+            return;
+    }
     PyObject *got = describe(args, nargs, kwnames);
     PyObject *text = got ? PyUnicode_FromFormat(
                                "%s() received an invalid combination of arguments - got %U, but "
@@ -688,10 +802,17 @@ raise_no_match(const mtpy_packet *packet, PyObject *const *args, Py_ssize_t narg
                                packet->name, got)
                          : NULL;
     Py_XDECREF(got);
-    for (int i = 0; text && i < packet->count; i++)
-        if (!(packet->signatures[i].flags & MTPY_DEPRECATED))
-            Py_SETREF(text,
-                      PyUnicode_FromFormat("%U\n * %s", text, packet->signatures[i].text));
+    for (int i = 0; text && i < packet->count; i++) {
+        const mtpy_signature *sig = &packet->signatures[i];
+        if (sig->flags & MTPY_DEPRECATED)
+            continue;
+        PyObject *detail = describe_mismatch(sig, args, nargs, kwnames);
+        if (detail)
+            Py_SETREF(text, PyUnicode_FromFormat("%U\n * %s%U", text, sig->text, detail));
+        else
+            Py_CLEAR(text);
+        Py_XDECREF(detail);
+    }
     if (text) {
         PyErr_Format(PyExc_TypeError, "%U\n", text);
         Py_DECREF(text);
@@ -832,7 +953,7 @@ mtpy_fill(const mtpy_packet *packet, PyObject *self, PyObject *const *args, Py_s
             if (op->nouts == 1)
                 m->values[op->nargs - 1] = mt_v_tensor((mt_tensor *)m->out);
             else {
-                PyObject **items;
+                PyObject **items = NULL;
                 Py_ssize_t n = items_of(m->out, &items);
                 if (n != op->nouts) {
                     PyErr_Format(PyExc_TypeError,
