@@ -75,10 +75,11 @@ make_plan(plan *p, const mt_tensor *input, const mt_tensor *weight, const mt_ten
     int64_t channels = transposed ? weight->sizes[0] : weight->sizes[1] * groups;
     if (input->sizes[1] != channels)
         return mt_fail(MT_RUNTIME,
-                       "Given %sgroups=%lld, weight of size %s, expected input%s to have %lld channels, "
-                       "but got %lld channels instead",
-                       transposed ? "transposed=1, " : "", (long long)groups, mt_shape_str(weight),
-                       mt_shape_str(input), (long long)channels, (long long)input->sizes[1]);
+                       "Given %s=%lld, weight of size %s, expected input%s to have %lld channels, but "
+                       "got %lld channels instead",
+                       transposed ? "transposed" : "groups", transposed ? 1 : (long long)groups,
+                       mt_shape_str(weight), mt_shape_str(input), (long long)channels,
+                       (long long)input->sizes[1]);
     int64_t results = transposed ? weight->sizes[1] * groups : weight->sizes[0];
     if (bias && (bias->ndim != 1 || bias->sizes[0] != results))
         return mt_fail(MT_RUNTIME,

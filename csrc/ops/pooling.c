@@ -1,6 +1,8 @@
 /* Pooling: shapes and checks; the loops are in kernels/pooling. */
 #include "kernels/pooling.h"
 
+#include <stdio.h>
+
 #include "base/error.h"
 #include "ops/pointwise.h"
 #include "ops_gen.h"
@@ -15,11 +17,59 @@ static int
 spread(const char *op, const char *what, const int64_t *given, int64_t n, int dims, int64_t *out)
 {
     if (n != 1 && n != dims)
-        return mt_fail(MT_RUNTIME, "%s: %s must either be a single int, or a tuple of %s ints", op, what,
+        return mt_fail(MT_RUNTIME, "%s: %s a single int, or a tuple of %s ints", op, what,
                        dims == 2 ? "two" : "three");
     for (int d = 0; d < dims; d++)
         out[d] = given[n == 1 ? 0 : d];
     return 0;
+}
+
+/* Checks of one direction, as far as the length of the output asks for them. */
+static int
+check_window(int64_t kernel, int64_t stride, int64_t padding, int64_t dilation)
+{
+    if (stride == 0)
+        return mt_fail(MT_RUNTIME, "stride should not be zero");
+    if (padding < 0)
+        return mt_fail(MT_RUNTIME, "pad must be non-negative, but got pad: %lld", (long long)padding);
+    if (padding > ((kernel - 1) * dilation + 1) / 2)
+        return mt_fail(MT_RUNTIME,
+                       "pad should be at most half of effective kernel size, but got pad=%lld, "
+                       "kernel_size=%lld and dilation=%lld",
+                       (long long)padding, (long long)kernel, (long long)dilation);
+    return 0;
+}
+
+/* RuntimeError with `text` and the values by name: "kH: 1 kW: 2". */
+static int
+not_positive(const char *text, const char *name, const int64_t *values, int dims)
+{
+    const char *axes = "THW" + (3 - dims);
+    char list[160];
+    int at = 0;
+    for (int d = 0; d < dims; d++)
+        at += snprintf(list + at, sizeof list - (size_t)at, "%s%s%c: %lld", d ? " " : "", name, axes[d],
+                       (long long)values[d]);
+    return mt_fail(MT_RUNTIME, "%s should be greater than zero, but got %s", text, list);
+}
+
+static bool
+all_positive(const int64_t *values, int dims)
+{
+    for (int d = 0; d < dims; d++)
+        if (values[d] <= 0)
+            return false;
+    return true;
+}
+
+/* "3x4x4": planes and the lengths of a picture. */
+static const char *
+picture(char *to, size_t room, int64_t planes, const int64_t *lengths, int dims)
+{
+    int at = snprintf(to, room, "%lld", (long long)planes);
+    for (int d = 0; d < dims; d++)
+        at += snprintf(to + at, room - (size_t)at, "x%lld", (long long)lengths[d]);
+    return to;
 }
 
 static int64_t
@@ -44,70 +94,115 @@ make_plan(plan *r, const char *name, const mt_tensor *self, int dims, const int6
     memset(r, 0, sizeof *r);
     p->dims = dims;
     int64_t one = 1;
-    if (spread(name, "kernel_size", kernel, kn, dims, p->kernel) < 0)
+    bool maximum = dilation != NULL, bare = dims == 3 && !maximum;
+    if (spread(name, bare ? "kernel_size must be" : "kernel_size must either be", kernel, kn, dims, p->kernel) < 0)
         return -1;
-    if (sn != 0 && spread(name, "stride", stride, sn, dims, p->stride) < 0)
+    if (sn != 0 && spread(name, bare ? "stride must be omitted," : "stride must either be omitted,", stride,
+                          sn, dims, p->stride) < 0)
         return -1;
     if (sn == 0)
         memcpy(p->stride, p->kernel, sizeof p->stride);
-    if (spread(name, "padding", padding, pn, dims, p->padding) < 0 ||
-        spread(name, "dilation", dilation ? dilation : &one, dilation ? dn : 1, dims, p->dilation) < 0)
+    if (spread(name, bare ? "padding must be" : "padding must either be", padding, pn, dims, p->padding) < 0 ||
+        spread(name, "dilation must be either", dilation ? dilation : &one, dilation ? dn : 1, dims,
+               p->dilation) < 0)
         return -1;
-    if (self->ndim != dims + 1 && self->ndim != dims + 2)
-        return mt_fail(MT_RUNTIME, "%s: Expected %dD or %dD (batch mode) tensor with optional 0 dim "
-                                   "batch size for input, but got: %s",
-                       name, dims + 1, dims + 2, mt_shape_str(self));
-    r->ndim = self->ndim;
+    bool right = self->ndim == dims + 1 || self->ndim == dims + 2;
+    if (!right && dims == 2 && !maximum && self->ndim < 3)
+        return self->ndim ? mt_wrap_dim(-3, self->ndim)
+                          : mt_fail(MT_INDEX, "Dimension specified as -3 but tensor has no dimensions");
+    if (!right && (dims == 3 || maximum))
+        return mt_fail(MT_RUNTIME, "non-empty %dD or %dD (batch mode) tensor expected for input", dims + 1,
+                       dims + 2);
+    if (dims == 3)
+        for (int d = self->ndim - 4; d < self->ndim; d++)
+            if (self->sizes[d] == 0)
+                return mt_fail(MT_RUNTIME,
+                               "%s(): Expected input's non-batch dimensions to have positive length, but "
+                               "input has a shape of %s and non-batch dimension 0 has length zero!",
+                               maximum ? "max_pool3d_with_indices_out_cpu_template" : "avg_pool3d",
+                               mt_shape_str(self));
     int lead = self->ndim - dims;
-    p->planes = 1;
-    for (int d = 0; d < lead; d++)
-        p->planes *= r->sizes[d] = self->sizes[d];
     for (int d = 0; d < dims; d++) {
-        if (p->kernel[d] <= 0)
-            return mt_fail(MT_RUNTIME, "kernel size should be greater than zero, but got kH: %lld kW: %lld",
-                           (long long)p->kernel[0], (long long)p->kernel[dims - 1]);
-        if (p->stride[d] <= 0)
-            return mt_fail(MT_RUNTIME, "stride should not be zero");
-        if (p->dilation[d] <= 0)
-            return mt_fail(MT_RUNTIME,
-                           "dilation should be greater than zero, but got dilationH: %lld dilationW: %lld",
-                           (long long)p->dilation[0], (long long)p->dilation[dims - 1]);
-        if (p->padding[d] < 0)
-            return mt_fail(MT_RUNTIME, "pad must be non-negative, but got pad: %lld",
-                           (long long)p->padding[d]);
-        if (p->padding[d] > ((p->kernel[d] - 1) * p->dilation[d] + 1) / 2)
-            return mt_fail(MT_RUNTIME,
-                           "pad should be at most half of effective kernel size, but got pad=%lld, "
-                           "kernel_size=%lld and dilation=%lld",
-                           (long long)p->padding[d], (long long)p->kernel[d],
-                           (long long)p->dilation[d]);
+        if (check_window(p->kernel[d], p->stride[d], p->padding[d], p->dilation[d]) < 0)
+            return -1;
         p->in[d] = self->sizes[lead + d];
         p->out[d] = output_length(p->in[d], p->kernel[d], p->stride[d], p->padding[d], p->dilation[d],
                                   ceil_mode);
-        r->sizes[lead + d] = p->out[d];
     }
-    for (int d = 0; d < dims; d++)
-        if (p->out[d] < 1)
+    if (!all_positive(p->kernel, dims))
+        return not_positive("kernel size", "k", p->kernel, dims);
+    if (!all_positive(p->stride, dims))
+        return not_positive("stride", "d", p->stride, dims);
+    if (!all_positive(p->dilation, dims))
+        return not_positive("dilation", "dilation", p->dilation, dims);
+    for (int d = self->ndim == dims + 2; right && d < self->ndim; d++)
+        right = self->sizes[d] != 0;
+    if (!right)
+        return mt_fail(MT_RUNTIME, "Expected %dD or %dD (batch mode) tensor with optional 0 dim batch size "
+                                   "for input, but got:%s",
+                       dims + 1, dims + 2, mt_shape_str(self));
+    r->ndim = self->ndim;
+    p->planes = 1;
+    for (int d = 0; d < lead; d++)
+        p->planes *= r->sizes[d] = self->sizes[d];
+    memcpy(r->sizes + lead, p->out, (size_t)dims * sizeof(int64_t));
+    if (!all_positive(p->out, dims)) {
+        char in[120], out[120];
+        return mt_fail(MT_RUNTIME,
+                       "Given input size: (%s). Calculated output size: (%s). Output size is too small",
+                       picture(in, sizeof in, self->sizes[lead - 1], p->in, dims),
+                       picture(out, sizeof out, self->sizes[lead - 1], p->out, dims));
+    }
+    return 0;
+}
+
+static int
+check_sizes_wanted(const char *name, const int64_t *size, int64_t n)
+{
+    bool bad = false;
+    for (int64_t d = 0; d < n; d++)
+        bad |= size[d] < 0;
+    if (bad && n == 2)
+        return mt_fail(MT_RUNTIME,
+                       "%s: elements of output_size must be greater than or equal to 0 but received "
+                       "{%lld, %lld}",
+                       name, (long long)size[0], (long long)size[1]);
+    if (bad)
+        return mt_fail(MT_RUNTIME,
+                       "%s: elements of output_size must be greater than or equal to 0 but received "
+                       "{%lld, %lld,%lld}",
+                       name, (long long)size[0], (long long)size[1], (long long)size[2]);
+    return 0;
+}
+
+/* RuntimeError if a dimension from `first` on is empty. */
+static int
+check_not_empty(const char *name, const mt_tensor *self, int first)
+{
+    for (int d = first; d < self->ndim; d++)
+        if (self->sizes[d] == 0)
             return mt_fail(MT_RUNTIME,
-                           "Given input size: (%lldx%lldx%lld). Calculated output size: "
-                           "(%lldx%lldx%lld). Output size is too small",
-                           (long long)self->sizes[lead - 1], (long long)p->in[dims - 2],
-                           (long long)p->in[dims - 1], (long long)self->sizes[lead - 1],
-                           (long long)p->out[dims - 2], (long long)p->out[dims - 1]);
+                           "%s(): Expected input to have non-zero size for non-batch dimensions, but "
+                           "input has sizes %s with dimension %d being empty",
+                           name, mt_shape_str(self), d);
     return 0;
 }
 
 static int
 adaptive_plan(plan *r, const char *name, const mt_tensor *self, int dims, const int64_t *out,
-              int64_t on)
+              int64_t on, bool maximum)
 {
     memset(r, 0, sizeof *r);
     r->p.dims = dims;
-    if (on != dims && on != 1)
-        return mt_fail(MT_RUNTIME, "%s: output_size must be %d", name, dims);
     if (self->ndim != dims + 1 && self->ndim != dims + 2)
-        return mt_fail(MT_RUNTIME, "%s: Expected %dD or %dD tensor, but got %s", name, dims + 1, dims + 2,
-                       mt_shape_str(self));
+        return mt_fail(MT_RUNTIME, "%s(): Expected %dD or %dD tensor, but got%s %s", name, dims + 1,
+                       dims + 2, maximum ? ":" : "", mt_shape_str(self));
+    if (check_not_empty(name, self, dims == 2 && !maximum ? self->ndim - 2 : 1) < 0)
+        return -1;
+    if (on != dims && on != 1)
+        return mt_fail(MT_RUNTIME, maximum ? "%s(): internal error: output_size.size() must be %d"
+                                           : "%s: output_size must be %d",
+                       name, dims);
     int lead = self->ndim - dims;
     r->ndim = self->ndim;
     r->p.planes = 1;
@@ -116,16 +211,31 @@ adaptive_plan(plan *r, const char *name, const mt_tensor *self, int dims, const 
     for (int d = 0; d < dims; d++) {
         r->p.in[d] = self->sizes[lead + d];
         r->p.out[d] = r->sizes[lead + d] = out[on == 1 ? 0 : d];
-        if (r->p.out[d] < 0)
-            return mt_fail(MT_RUNTIME, "%s: elements of output_size must be greater than or equal to 0 but received {%lld}",
-                           name, (long long)r->p.out[d]);
-        if (r->p.in[d] == 0)
-            return mt_fail(MT_RUNTIME,
-                           "%s: Expected input to have non-zero size for non-batch dimensions, but "
-                           "input has sizes %s with dimension %d being empty",
-                           name, mt_shape_str(self), lead + d);
     }
+    if (!maximum)
+        return check_sizes_wanted(name, r->p.out, dims);
+    for (int d = 0; d < dims; d++)
+        if (r->p.out[d] < 0) {
+            mt_tensor shape = {.sizes = r->sizes, .ndim = r->ndim};
+            return mt_fail(MT_RUNTIME, "Trying to create tensor with negative dimension %lld: %s",
+                           (long long)r->p.out[d], mt_shape_str(&shape));
+        }
     return 0;
+}
+
+/* NotImplementedError in PyTorch's words for dtypes that have no kernel: all pooling takes floats,
+ * windows of a given size also integers. */
+static int
+check_dtype(mt_dtype dtype, int dims, bool adaptive, bool maximum)
+{
+    static const char *const names[2][2][2] = {
+        {{"avg_pool2d", "avg_pool3d_out_frame"}, {"max_pool2d", "max_pool3d"}},
+        {{"adaptive_avg_pool2d", "adaptive_avg_pool3d_cpu"},
+         {"adaptive_max_pool2d", "adaptive_max_pool3d_cpu"}}};
+    if (mt_is_floating(dtype) || (!adaptive && mt_is_integral(dtype, false)))
+        return 0;
+    return mt_fail(MT_NOT_IMPLEMENTED, "\"%s\" not implemented for '%s'",
+                   names[adaptive][maximum][dims == 3], mt_dtypes[dtype].scalar_name);
 }
 
 /* ---- maximum ------------------------------------------------------------------------------ */
@@ -141,6 +251,8 @@ pool_max_meta(mt_call *call, mt_tensor *self, const plan *r)
 static int
 pool_max_run(mt_call *call, mt_tensor *self, const plan *r, bool adaptive)
 {
+    if (check_dtype((mt_dtype)self->dtype, r->p.dims, adaptive, true) < 0)
+        return -1;
     mt_tensor *out = mt_out(call, 0), *x = mt_contiguous_data(self, false);
     if (!x)
         return -1;
@@ -207,6 +319,8 @@ typedef int (*forward_fn)(mt_dtype, const mt_pooling *, const void *, void *);
 static int
 run(mt_call *call, mt_tensor *input, const plan *r, forward_fn fn)
 {
+    if (check_dtype((mt_dtype)input->dtype, r->p.dims, true, false) < 0)
+        return -1;
     mt_tensor *out = mt_out(call, 0), *x = mt_contiguous_data(input, false);
     if (!x)
         return -1;
@@ -221,6 +335,8 @@ run(mt_call *call, mt_tensor *input, const plan *r, forward_fn fn)
 static int
 average(mt_call *call, mt_tensor *input, const plan *r, bool count, mt_value divisor, bool back)
 {
+    if (check_dtype((mt_dtype)input->dtype, r->p.dims, false, false) < 0)
+        return -1;
     mt_tensor *out = mt_out(call, 0), *x = mt_contiguous_data(input, false);
     if (!x)
         return -1;
@@ -238,12 +354,12 @@ average(mt_call *call, mt_tensor *input, const plan *r, bool count, mt_value div
     int max_pool##N##d_with_indices_meta(mt_call *call, mt_tensor *self, MAX_ARGS)                 \
     {                                                                                              \
         MAX_PLAN(N);                                                                               \
-        return pool_max_meta(call, self, &r);                                                           \
+        return pool_max_meta(call, self, &r);                                                      \
     }                                                                                              \
     int max_pool##N##d_with_indices_impl(mt_call *call, mt_tensor *self, MAX_ARGS)                 \
     {                                                                                              \
         MAX_PLAN(N);                                                                               \
-        return pool_max_run(call, self, &r, false);                                                     \
+        return pool_max_run(call, self, &r, false);                                                \
     }                                                                                              \
     int max_pool##N##d_with_indices_backward_meta(mt_call *call, mt_tensor *grad_output,           \
                                                   mt_tensor *self, MAX_ARGS, mt_tensor *indices)   \
@@ -257,7 +373,7 @@ average(mt_call *call, mt_tensor *input, const plan *r, bool count, mt_value div
                                                   mt_tensor *self, MAX_ARGS, mt_tensor *indices)   \
     {                                                                                              \
         MAX_PLAN(N);                                                                               \
-        return pool_max_back(call, grad_output, self, indices, N);                                      \
+        return pool_max_back(call, grad_output, self, indices, N);                                 \
     }                                                                                              \
     int avg_pool##N##d_meta(mt_call *call, mt_tensor *self, AVG_ARGS)                              \
     {                                                                                              \
@@ -285,14 +401,14 @@ average(mt_call *call, mt_tensor *input, const plan *r, bool count, mt_value div
     int _adaptive_avg_pool##N##d_meta(mt_call *call, mt_tensor *self, LIST(size))                  \
     {                                                                                              \
         plan r;                                                                                    \
-        if (adaptive_plan(&r, "adaptive_avg_pool" #N "d()", self, N, size, size_n) < 0)            \
+        if (adaptive_plan(&r, "adaptive_avg_pool" #N "d", self, N, size, size_n, false) < 0)            \
             return -1;                                                                             \
         return mt_set_output_format(call, 0, r.ndim, r.sizes, (mt_dtype)self->dtype, self); \
     }                                                                                              \
     int _adaptive_avg_pool##N##d_impl(mt_call *call, mt_tensor *self, LIST(size))                  \
     {                                                                                              \
         plan r;                                                                                    \
-        adaptive_plan(&r, "adaptive_avg_pool" #N "d()", self, N, size, size_n);                    \
+        adaptive_plan(&r, "adaptive_avg_pool" #N "d", self, N, size, size_n, false);                    \
         return run(call, self, &r, mt_adaptive_avg_pool);                                          \
     }                                                                                              \
     int _adaptive_avg_pool##N##d_backward_meta(mt_call *call, mt_tensor *grad_output, mt_tensor *self) \
@@ -303,23 +419,23 @@ average(mt_call *call, mt_tensor *input, const plan *r, bool count, mt_value div
     int _adaptive_avg_pool##N##d_backward_impl(mt_call *call, mt_tensor *grad_output, mt_tensor *self) \
     {                                                                                              \
         plan r;                                                                                    \
-        if (adaptive_plan(&r, "adaptive_avg_pool" #N "d_backward()", self, N,                      \
-                          grad_output->sizes + grad_output->ndim - N, N) < 0)                      \
+        if (adaptive_plan(&r, "adaptive_avg_pool" #N "d_backward", self, N,                      \
+                          grad_output->sizes + grad_output->ndim - N, N, false) < 0)                      \
             return -1;                                                                             \
         return run(call, grad_output, &r, mt_adaptive_avg_pool_grad);                              \
     }                                                                                              \
     int adaptive_max_pool##N##d_meta(mt_call *call, mt_tensor *self, LIST(size))                   \
     {                                                                                              \
         plan r;                                                                                    \
-        if (adaptive_plan(&r, "adaptive_max_pool" #N "d()", self, N, size, size_n) < 0)            \
+        if (adaptive_plan(&r, "adaptive_max_pool" #N "d", self, N, size, size_n, true) < 0)            \
             return -1;                                                                             \
-        return pool_max_meta(call, self, &r);                                                           \
+        return pool_max_meta(call, self, &r);                                                      \
     }                                                                                              \
     int adaptive_max_pool##N##d_impl(mt_call *call, mt_tensor *self, LIST(size))                   \
     {                                                                                              \
         plan r;                                                                                    \
-        adaptive_plan(&r, "adaptive_max_pool" #N "d()", self, N, size, size_n);                    \
-        return pool_max_run(call, self, &r, true);                                                      \
+        adaptive_plan(&r, "adaptive_max_pool" #N "d", self, N, size, size_n, true);                    \
+        return pool_max_run(call, self, &r, true);                                                 \
     }                                                                                              \
     int adaptive_max_pool##N##d_backward_meta(mt_call *call, mt_tensor *grad_output,               \
                                               mt_tensor *self, mt_tensor *indices)                 \
@@ -331,7 +447,7 @@ average(mt_call *call, mt_tensor *input, const plan *r, bool count, mt_value div
     int adaptive_max_pool##N##d_backward_impl(mt_call *call, mt_tensor *grad_output,               \
                                               mt_tensor *self, mt_tensor *indices)                 \
     {                                                                                              \
-        return pool_max_back(call, grad_output, self, indices, N);                                      \
+        return pool_max_back(call, grad_output, self, indices, N);                                 \
     }
 POOLING(2)
 POOLING(3)
@@ -360,16 +476,35 @@ mth_max_pool_double_backward(mt_tensor *grad, mt_tensor *indices, int64_t dims)
 
 /* ---- lines as planes of one row ----------------------------------------------------------- */
 
+static int
+check_line(const char *name, const mt_tensor *self)
+{
+    if (self->ndim == 2 || self->ndim == 3)
+        return 0;
+    return mt_fail(MT_RUNTIME,
+                   "Expected 2 to 3 dimensions, but got %d-dimensional tensor for argument #1 'self' "
+                   "(while checking arguments for %s)",
+                   self->ndim, name);
+}
+
+static int
+check_single(const char *name, const char *what, int64_t n)
+{
+    if (n == 1)
+        return 0;
+    return mt_fail(MT_RUNTIME, "%s() argument '%s' should contain one int (got %lld)", name, what,
+                   (long long)n);
+}
+
 int
 op_max_pool1d_with_indices(mt_tensor *self, LIST(kernel_size), LIST(stride), LIST(padding),
                            LIST(dilation), bool ceil_mode, mt_tensor **ret0, mt_tensor **ret1)
 {
-    (void)kernel_size_n;
-    (void)padding_n;
-    (void)dilation_n;
-    if (self->ndim != 2 && self->ndim != 3)
-        return mt_fail(MT_RUNTIME, "max_pool1d() Expected 2D or 3D input tensor, but got %s",
-                       mt_shape_str(self));
+    const char *name = "max_pool1d";
+    if (check_line(name, self) < 0 || check_single(name, "kernel_size", kernel_size_n) < 0 ||
+        (stride_n && check_single(name, "stride", stride_n) < 0) ||
+        check_single(name, "padding", padding_n) < 0 || check_single(name, "dilation", dilation_n) < 0)
+        return -1;
     int64_t k[2] = {1, kernel_size[0]}, s[2] = {1, stride_n ? stride[0] : kernel_size[0]};
     int64_t p[2] = {0, padding[0]}, d[2] = {1, dilation[0]};
     mt_tensor *x = aten_unsqueeze(self, -2), *a = NULL, *b = NULL;
@@ -385,15 +520,75 @@ op_max_pool1d_with_indices(mt_tensor *self, LIST(kernel_size), LIST(stride), LIS
     return rc;
 }
 
+static int
+check_max_pool1d(const mt_tensor *self, LIST(kernel), LIST(stride), LIST(padding), LIST(dilation),
+                 bool ceil_mode)
+{
+    bool good = (self->ndim == 2 && self->sizes[0]) || (self->ndim == 3 && self->sizes[1]);
+    if (!good || !self->sizes[self->ndim - 1])
+        return mt_fail(MT_RUNTIME,
+                       "max_pool1d: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch "
+                       "size for input, but got:%s",
+                       mt_shape_str(self));
+    const struct {
+        int64_t n;
+        const char *text;
+    } counts[4] = {{kernel_n, "kernel_size must be an int, list of ints or tuple of ints"},
+                   {stride_n ? stride_n : 1, "stride must be None, an int, list of ints, or tuple of ints"},
+                   {padding_n, "padding must be an int, list of ints, or tuple of ints"},
+                   {dilation_n, "dilation must be an int, list of ints or tuple of ints"}};
+    for (int i = 0; i < 4; i++)
+        if (counts[i].n != 1)
+            return mt_fail(MT_RUNTIME, "max_pool1d() %s of size 1 but got size %lld", counts[i].text,
+                           (long long)counts[i].n);
+    int64_t k = kernel[0], s = stride_n ? stride[0] : k, p = padding[0], d = dilation[0];
+    if (k <= 0 || s <= 0)
+        return mt_fail(MT_RUNTIME, "max_pool1d() %s must be greater than zero, but got %lld",
+                       k <= 0 ? "kernel_size" : "stride", (long long)(k <= 0 ? k : s));
+    if (p < 0)
+        return mt_fail(MT_RUNTIME, "max_pool1d() padding must be non-negative, but got %lld",
+                       (long long)p);
+    if (p > k / 2)
+        return mt_fail(MT_RUNTIME,
+                       "max_pool1d() padding should be at most half of kernel size, but got "
+                       "padding=%lld and kernel_size=%lld",
+                       (long long)p, (long long)k);
+    if (d <= 0)
+        return mt_fail(MT_RUNTIME, "max_pool1d() dilation must be greater than zero, but got %lld",
+                       (long long)d);
+    int64_t out = output_length(self->sizes[self->ndim - 1], k, s, p, d, ceil_mode);
+    if (out <= 0)
+        return mt_fail(MT_RUNTIME, "max_pool1d() Invalid computed output size: %lld", (long long)out);
+    if (!mt_is_floating((mt_dtype)self->dtype))
+        return mt_fail(MT_NOT_IMPLEMENTED, "\"max_pool1d_impl\" not implemented for '%s'",
+                       mt_dtypes[self->dtype].scalar_name);
+    return 0;
+}
+
+mt_tensor *
+op_max_pool1d(mt_tensor *self, LIST(kernel_size), LIST(stride), LIST(padding), LIST(dilation),
+              bool ceil_mode)
+{
+    mt_tensor *values = NULL, *indices = NULL;
+    if (check_max_pool1d(self, kernel_size, kernel_size_n, stride, stride_n, padding, padding_n,
+                         dilation, dilation_n, ceil_mode) < 0)
+        return NULL;
+    if (aten_max_pool1d_with_indices(self, kernel_size, 1, stride, stride_n, padding, 1, dilation, 1,
+                                     ceil_mode, &values, &indices) < 0)
+        return NULL;
+    mt_release(indices);
+    return values;
+}
+
 mt_tensor *
 op_avg_pool1d(mt_tensor *self, LIST(kernel_size), LIST(stride), LIST(padding), bool ceil_mode,
               bool count_include_pad)
 {
-    (void)kernel_size_n;
-    (void)padding_n;
-    if (self->ndim != 2 && self->ndim != 3)
-        return mt_fail_null(MT_RUNTIME, "Expected 2D or 3D input to avg_pool1d, but got %s",
-                            mt_shape_str(self));
+    const char *name = "avg_pool1d";
+    if (check_line(name, self) < 0 || check_single(name, "kernel_size", kernel_size_n) < 0 ||
+        (stride_n && check_single(name, "stride", stride_n) < 0) ||
+        check_single(name, "padding", padding_n) < 0)
+        return NULL;
     int64_t k[2] = {1, kernel_size[0]}, s[2] = {1, stride_n ? stride[0] : kernel_size[0]};
     int64_t p[2] = {0, padding[0]};
     mt_tensor *x = aten_unsqueeze(self, -2);
@@ -403,4 +598,69 @@ op_avg_pool1d(mt_tensor *self, LIST(kernel_size), LIST(stride), LIST(padding), b
     mt_xrelease(x);
     mt_xrelease(y);
     return r;
+}
+
+/* One window over all is a mean, and recorded as one. */
+static mt_tensor *
+adaptive_average(mt_tensor *self, int dims, LIST(size))
+{
+    const char *name = dims == 2 ? "adaptive_avg_pool2d" : "adaptive_avg_pool3d";
+    if (size_n != dims)
+        return mt_fail_null(MT_RUNTIME, "%s: output_size must be %d", name, dims);
+    if (check_sizes_wanted(name, size, size_n) < 0)
+        return NULL;
+    bool one = true;
+    for (int d = 0; d < dims; d++)
+        one = one && size[d] == 1;
+    if (!one)
+        return dims == 2 ? aten__adaptive_avg_pool2d(self, size, 2) : aten__adaptive_avg_pool3d(self, size, 3);
+    const int64_t over[3] = {-1, -2, -3};
+    return aten_mean_dim(self, over, dims, true, MT_DTYPE_NONE);
+}
+
+mt_tensor *
+op_adaptive_avg_pool2d(mt_tensor *self, LIST(output_size))
+{
+    return adaptive_average(self, 2, output_size, output_size_n);
+}
+
+mt_tensor *
+op_adaptive_avg_pool3d(mt_tensor *self, LIST(output_size))
+{
+    return adaptive_average(self, 3, output_size, output_size_n);
+}
+
+mt_tensor *
+op_adaptive_avg_pool1d(mt_tensor *self, LIST(output_size))
+{
+    const char *name = "adaptive_avg_pool1d";
+    if (check_line(name, self) < 0 || check_single(name, "output_size", output_size_n) < 0)
+        return NULL;
+    const int64_t size[2] = {1, output_size[0]};
+    mt_tensor *x = aten_unsqueeze(self, -2), *y = x ? aten_adaptive_avg_pool2d(x, size, 2) : NULL;
+    mt_tensor *r = y ? aten_squeeze_dim(y, -2) : NULL;
+    mt_xrelease(x);
+    mt_xrelease(y);
+    return r;
+}
+
+int
+op_adaptive_max_pool1d(mt_tensor *self, LIST(output_size), mt_tensor **ret0, mt_tensor **ret1)
+{
+    const char *name = "adaptive_max_pool1d";
+    if (check_line(name, self) < 0 || check_single(name, "output_size", output_size_n) < 0 ||
+        check_not_empty(name, self, 1) < 0)
+        return -1;
+    const int64_t size[2] = {1, output_size[0]};
+    mt_tensor *x = aten_unsqueeze(self, -2), *a = NULL, *b = NULL;
+    int rc = x ? aten_adaptive_max_pool2d(x, size, 2, &a, &b) : -1;
+    if (rc == 0) {
+        *ret0 = aten_squeeze_dim(a, -2);
+        *ret1 = *ret0 ? aten_squeeze_dim(b, -2) : NULL;
+        rc = *ret1 ? 0 : -1;
+    }
+    mt_xrelease(x);
+    mt_xrelease(a);
+    mt_xrelease(b);
+    return rc;
 }

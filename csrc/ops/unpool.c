@@ -150,8 +150,9 @@ make_plan(plan *p, const mt_tensor *self, const int64_t *kernel, int64_t kn, con
 {
     memset(p, 0, sizeof *p);
     if ((kn != 1 && kn != dims) || (n != 1 && n != dims))
-        return mt_fail(MT_RUNTIME, "fractional_max_pool%dd: %s must either be a single Int or tuple of Ints",
-                       dims, kn != 1 && kn != dims ? "kernel_size" : "output_size");
+        return mt_fail(MT_RUNTIME, "fractional_max_pool%dd: %s must either be a single Int or tuple of %sInts",
+                       dims, kn != 1 && kn != dims ? "kernel_size" : "output_size",
+                       dims == 3 ? "three " : "");
     if (self->ndim != dims + 1 && self->ndim != dims + 2)
         return mt_fail(MT_RUNTIME,
                        "fractional_max_pool%dd: Expected %dD or %dD tensor, but got: %s", dims, dims + 1,
@@ -176,7 +177,8 @@ make_plan(plan *p, const mt_tensor *self, const int64_t *kernel, int64_t kn, con
         p->kernel[at] = kernel[kn == 1 ? 0 : d];
         if (p->out[at] + p->kernel[at] - 1 > p->in[at])
             return mt_fail(MT_RUNTIME,
-                           "fractional_max_pool%dd: pool %s %lld too large relative to input %s %lld", dims,
+                           "fractional_max_pool%s(): pool %s %lld too large relative to input %s %lld",
+                           dims == 2 ? "2d" : "3d_out",
                            at == 2 ? "width" : at == 1 ? "height" : "time", (long long)p->kernel[at],
                            at == 2 ? "width" : at == 1 ? "height" : "time", (long long)p->in[at]);
     }

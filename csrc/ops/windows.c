@@ -134,6 +134,15 @@ image_plan(plan *p, const mt_tensor *self, LIST(output_size), WINDOW_ARGS)
                        (long long)p->padding[0], (long long)p->padding[1], (long long)p->stride[0],
                        (long long)p->stride[1], (long long)p->windows[0], (long long)p->windows[1],
                        (long long)(p->windows[0] * p->windows[1]), (long long)cols);
+    if (p->windows[0] < 1 || p->windows[1] < 1)
+        return mt_fail(MT_RUNTIME,
+                       "Given output_size=(%lld, %lld), kernel_size=(%lld, %lld), dilation=(%lld, %lld), "
+                       "padding=(%lld, %lld), stride=(%lld, %lld), calculated shape of the array of "
+                       "sliding blocks as (%lld, %lld), which is too small (non-positive)",
+                       (long long)p->size[0], (long long)p->size[1], (long long)p->kernel[0],
+                       (long long)p->kernel[1], (long long)p->dilation[0], (long long)p->dilation[1],
+                       (long long)p->padding[0], (long long)p->padding[1], (long long)p->stride[0],
+                       (long long)p->stride[1], (long long)p->windows[0], (long long)p->windows[1]);
     if (output_size[0] < 1 || output_size[1] < 1)
         return mt_fail(MT_RUNTIME, "Expected output spatial size to be positive, but got: output_size=(%lld, "
                                    "%lld).",

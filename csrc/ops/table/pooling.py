@@ -15,8 +15,6 @@ for n in (2, 3):
        grad={"grad_output": f"avg_pool{n}d(grad, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)", "self": "zeros_like(self)"}, doc="Gradient of average pooling.")
     op(f"_adaptive_avg_pool{n}d(Tensor self, int[{n}] output_size) -> Tensor", py=("function",), out=False, flags=("OUT_CONTIGUOUS",),
        node=f"AdaptiveAvgPool{n}DBackward0", grad={"self": f"_adaptive_avg_pool{n}d_backward(grad, self)"}, jvp="linear", doc="Averages of windows that give a size.")
-    op(f"_adaptive_avg_pool{n}d_backward(Tensor grad_output, Tensor self) -> Tensor", py=("function",), out=False, flags=("OUT_CONTIGUOUS",),
-       grad={"grad_output": f"_adaptive_avg_pool{n}d(grad, adaptive_size(grad_output, {n}))", "self": "zeros_like(self)"}, doc="Gradient of adaptive average pooling.") if False else None
     composite(f"max_pool{n}d(Tensor self, int[{n}] kernel_size, int[{n}] stride=[], int[{n}] padding=0, int[{n}] dilation=1, bool ceil_mode=False) -> Tensor", py=("function",),
               body=f"max_pool{n}d_with_indices(self, kernel_size, stride, padding, dilation, ceil_mode)[0]", doc="The largest of each window.")
     op(f"adaptive_max_pool{n}d(Tensor self, int[{n}] output_size) -> (Tensor, Tensor)", py=("nn",), out=False, flags=("OUT_CONTIGUOUS",), node=f"AdaptiveMaxPool{n}DBackward0",
@@ -28,17 +26,15 @@ op("_adaptive_avg_pool2d_backward(Tensor grad_output, Tensor self) -> Tensor", p
 op("_adaptive_avg_pool3d_backward(Tensor grad_output, Tensor self) -> Tensor", py=("function",), out=False, flags=("OUT_CONTIGUOUS",),
    grad={"grad_output": "_adaptive_avg_pool3d(grad, [grad_output.size(-3), grad_output.size(-2), grad_output.size(-1)])", "self": "zeros_like(self)"}, doc="Gradient of adaptive average pooling.")
 helper("max_pool_double_backward(Tensor grad, Tensor indices, int dims) -> Tensor")
-composite("adaptive_avg_pool2d(Tensor self, int[2] output_size) -> Tensor", py=("nn",), body="_adaptive_avg_pool2d(self, output_size)", doc="Averages of windows that give a size.")
-composite("adaptive_avg_pool3d(Tensor self, int[3] output_size) -> Tensor", py=("nn",), body="_adaptive_avg_pool3d(self, output_size)", doc="Averages of windows that give a size.")
+composite("adaptive_avg_pool2d(Tensor self, int[2] output_size) -> Tensor", py=("nn",), doc="Averages of windows that give a size.")
+composite("adaptive_avg_pool3d(Tensor self, int[3] output_size) -> Tensor", py=("nn",), doc="Averages of windows that give a size.")
 composite("max_pool1d_with_indices(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=0, int[1] dilation=1, bool ceil_mode=False) -> (Tensor, Tensor)", py=("function",),
           doc="The largest of each window of a line, and where.")
 composite("max_pool1d(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=0, int[1] dilation=1, bool ceil_mode=False) -> Tensor", py=("function",),
-          body="max_pool1d_with_indices(self, kernel_size, stride, padding, dilation, ceil_mode)[0]", doc="The largest of each window of a line.")
+          doc="The largest of each window of a line.")
 composite("avg_pool1d(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=0, bool ceil_mode=False, bool count_include_pad=True) -> Tensor", py=("function",),
           doc="The average of each window of a line.")
-composite("adaptive_avg_pool1d(Tensor self, int[1] output_size) -> Tensor", py=("function",), body="_adaptive_avg_pool2d(self.unsqueeze(-2), [1, output_size[0]]).squeeze(-2)",
+composite("adaptive_avg_pool1d(Tensor self, int[1] output_size) -> Tensor", py=("function",),
           doc="Averages of windows that give a length.")
-composite("adaptive_max_pool1d(Tensor self, int[1] output_size) -> (Tensor, Tensor)", py=("function",), body="""
-a, b = adaptive_max_pool2d(self.unsqueeze(-2), [1, output_size[0]])
-(a.squeeze(-2), b.squeeze(-2))
-""", doc="The largest of windows that give a length.")
+composite("adaptive_max_pool1d(Tensor self, int[1] output_size) -> (Tensor, Tensor)", py=("function",),
+          doc="The largest of windows that give a length.")

@@ -379,9 +379,10 @@ def lp_pool3d(
 
 def _lp_pool(avg_pool, ntuple, input, norm_type, kernel_size, stride, ceil_mode):
     window = ntuple(kernel_size)
-    n = len(ntuple(0))
-    if n > 1 and len(window) != n:
-        raise ValueError(f"not enough values to unpack (expected {n}, got {len(window)})")
+    if ntuple is _pair:
+        _, _ = window
+    elif ntuple is _triple:
+        _, _, _ = window
     power = input.pow(norm_type)
     if stride is None:
         mean = avg_pool(power, kernel_size, padding=0, ceil_mode=ceil_mode)

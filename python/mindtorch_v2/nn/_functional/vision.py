@@ -130,6 +130,8 @@ def interpolate(
         return (torch.adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[spatial - 1](
             input, size
         )
+    if mode == "lanczos" and ndim == 4 and align_corners:
+        raise ValueError("Lanczos mode does not support align_corners=True")
     if antialias:
         op = getattr(nn_ops, _ANTIALIASED[mode])
         return op(input, size, align_corners, scales)
