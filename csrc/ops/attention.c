@@ -4,12 +4,14 @@
  * score m, the sum of exp(score - m) and the weighted sum of values so far; both are rescaled when
  * m grows (Milakov and Gimelshein, 2018; Dao et al., 2022). Backward computes the scores again
  * from the saved m + log(sum). Blocks depend on shapes only, so results do not depend on threads. */
-#include "kernels/attention.h"
+#include "ops/attention.h"
 
 #include <math.h>
+#include <stdatomic.h>
 
 #include "base/error.h"
 #include "base/pool.h"
+#include "kernels/attention.h"
 #include "kernels/blas.h"
 #include "kernels/reduce.h"
 #include "kernels/scratch.h"
@@ -543,6 +545,35 @@ can_flash(const mt_tensor *q, const mt_tensor *k, const mt_tensor *v, const mt_t
     return true;
 }
 
+static _Atomic(bool) forbidden[MT_SDP_COUNT];
+
+bool
+mt_sdp_allowed(int way)
+{
+    return !atomic_load_explicit(&forbidden[way], memory_order_relaxed);
+}
+
+void
+mt_sdp_allow(int way, bool allowed)
+{
+    atomic_store_explicit(&forbidden[way], !allowed, memory_order_relaxed);
+}
+
+/* MT_SDP_FLASH, MT_SDP_MATH, or -1: RuntimeError. */
+static int
+choose(const mt_tensor *q, const mt_tensor *k, const mt_tensor *v, const mt_tensor *mask, double dropout_p)
+{
+    bool flash = mt_sdp_allowed(MT_SDP_FLASH);
+    if (flash && can_flash(q, k, v, mask, dropout_p))
+        return MT_SDP_FLASH;
+    if (mt_sdp_allowed(MT_SDP_MATH))
+        return MT_SDP_MATH;
+    return flash ? mt_fail(MT_RUNTIME, "No available kernel.  Aborting execution.")
+                 : mt_fail(MT_RUNTIME,
+                           "No viable backend for scaled_dot_product_attention was found. This is likely due "
+                           "to turning off both the math kernel and the fused kernels.");
+}
+
 int
 op__fused_sdp_choice(mt_tensor *query, mt_tensor *key, mt_tensor *value, mt_tensor *attn_mask,
                      double dropout_p, bool is_causal, mt_value scale, bool enable_gqa, int64_t *ret0)
@@ -550,8 +581,8 @@ op__fused_sdp_choice(mt_tensor *query, mt_tensor *key, mt_tensor *value, mt_tens
     (void)is_causal;
     (void)scale;
     (void)enable_gqa;
-    *ret0 = can_flash(query, key, value, attn_mask, dropout_p);
-    return 0;
+    *ret0 = choose(query, key, value, attn_mask, dropout_p);
+    return *ret0 < 0 ? -1 : 0;
 }
 
 static int
@@ -588,10 +619,11 @@ op_scaled_dot_product_attention(mt_tensor *query, mt_tensor *key, mt_tensor *val
     mt_tensor *mask = additive(attn_mask, (mt_dtype)query->dtype), *out = NULL, *rest = NULL;
     if (attn_mask && !mask)
         return NULL;
-    if (can_flash(query, key, value, mask, dropout_p))
+    int way = choose(query, key, value, mask, dropout_p);
+    if (way == MT_SDP_FLASH)
         aten__scaled_dot_product_flash_attention_for_cpu(query, key, value, dropout_p, is_causal, mask, scale, &out,
                                                          &rest);
-    else
+    else if (way == MT_SDP_MATH)
         aten__scaled_dot_product_attention_math(query, key, value, mask, dropout_p, is_causal, NULL, scale, enable_gqa,
                                                 &out, &rest);
     mt_xrelease(mask);

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/pool.h"
 #include "kernels/blas.h"
+#include "ops/attention.h"
 #include "ops/determinism.h"
 #include "python/signature.h"
 #include "python/tensor.h"
@@ -178,6 +179,29 @@ set_determinism(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "ip", &mode, &fill))
         return NULL;
     mt_set_determinism((mt_determinism)mode, fill);
+/* way: number of torch.nn.attention.SDPBackend */
+static PyObject *
+get_sdp_enabled(PyObject *self, PyObject *way)
+{
+    (void)self;
+    long i = PyLong_AsLong(way);
+    if (i == -1 && PyErr_Occurred())
+        return NULL;
+    if (i < 0 || i >= MT_SDP_COUNT)
+        return PyErr_Format(PyExc_IndexError, "no way of attention has the number %ld", i);
+    return PyBool_FromLong(mt_sdp_allowed((int)i));
+}
+
+static PyObject *
+set_sdp_enabled(PyObject *self, PyObject *args)
+{
+    (void)self;
+    int i, enabled;
+    if (!PyArg_ParseTuple(args, "ip:_set_sdp_enabled", &i, &enabled))
+        return NULL;
+    if (i < 0 || i >= MT_SDP_COUNT)
+        return PyErr_Format(PyExc_IndexError, "no way of attention has the number %d", i);
+    mt_sdp_allow(i, enabled);
     Py_RETURN_NONE;
 }
 
@@ -188,6 +212,8 @@ static PyMethodDef functions[] = {
      "Makes this thread take numbers too small for the normal range as 0; returns whether the CPU "
      "can."},
     {"_set_determinism", set_determinism, METH_VARARGS, NULL},
+    {"_get_sdp_enabled", get_sdp_enabled, METH_O, NULL},
+    {"_set_sdp_enabled", set_sdp_enabled, METH_VARARGS, NULL},
     {"_set_blas_library", set_blas_library, METH_O, NULL},
     {"_blas_config", blas_config, METH_NOARGS, NULL},
     {"get_default_dtype", get_default_dtype, METH_NOARGS, "The dtype of floats without one."},
