@@ -54,6 +54,32 @@ op_prelu(mt_tensor *self, mt_tensor *weight)
     return r;
 }
 
+/* ---- celu --------------------------------------------------------------------------------- */
+
+static int
+check_celu(mt_scalar alpha)
+{
+    return mt_scalar_f64(alpha) == 0
+               ? mt_fail(MT_RUNTIME, "ZeroDivisionError: alpha cannot be 0 for CELU")
+               : 0;
+}
+
+mt_tensor *
+op_celu(mt_tensor *self, mt_scalar alpha)
+{
+    if (check_celu(alpha) < 0)
+        return NULL;
+    return aten_elu(self, alpha, mt_v_int(1), mt_v_float(1 / mt_scalar_f64(alpha)));
+}
+
+int
+op_celu_(mt_tensor *self, mt_scalar alpha)
+{
+    if (check_celu(alpha) < 0)
+        return -1;
+    return aten_elu_(self, alpha, mt_v_int(1), mt_v_float(1 / mt_scalar_f64(alpha)));
+}
+
 /* ---- rrelu -------------------------------------------------------------------------------- */
 
 /* Slopes for elements up to 0, drawn in the order of the elements; 1 elsewhere. */
@@ -77,6 +103,8 @@ op_rrelu_with_noise(mt_tensor *self, mt_tensor *noise, mt_scalar lower, mt_scala
                     bool training, mt_generator *generator)
 {
     double low = mt_scalar_f64(lower), high = mt_scalar_f64(upper);
+    if (low > high)
+        return mt_fail_null(MT_RUNTIME, "Lower bound should be less than or equal to the upper bound");
     if (!mt_same_shape(self, noise))
         return mt_fail_null(MT_RUNTIME, "noise tensor shape must match self tensor shape. Got self.shape = %s "
                                         "noise.shape = %s",

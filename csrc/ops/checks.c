@@ -105,3 +105,29 @@ mt_check_one_dtype(mt_call *call, mt_dtype common)
                        (int)length, name);
     return 0;
 }
+
+/* gelu: "none" or "tanh". */
+int
+mt_check_approximate(mt_call *call, mt_dtype common)
+{
+    (void)common;
+    const mt_value *v = &call->args[1];
+    if (v->tag == MT_V_STR && strcmp(v->u.s, "none") && strcmp(v->u.s, "tanh"))
+        return mt_fail(MT_RUNTIME, "approximate argument must be either none or tanh.");
+    return 0;
+}
+
+/* softshrink: from 0 to the largest number of the dtype. */
+int
+mt_check_lambda(mt_call *call, mt_dtype common)
+{
+    double l = mt_scalar_f64(call->args[1]);
+    double most = common == MT_FLOAT64    ? 1.7976931348623157e308
+                  : common == MT_FLOAT16  ? 65504
+                  : common == MT_BFLOAT16 ? 3.3895313892515355e38
+                                          : 3.4028234663852886e38;
+    if (!(l >= 0 && l <= most))
+        return mt_fail(MT_RUNTIME, "lambda must be in range [0, %g] for input dtype %s, but found %g", most,
+                       mt_dtypes[common].scalar_name, l);
+    return 0;
+}

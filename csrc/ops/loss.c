@@ -240,6 +240,8 @@ op_embedding(mt_tensor *weight, mt_tensor *indices, int64_t padding_idx, bool sc
         return mt_fail_null(MT_RUNTIME, "'weight' must be 2-D");
     if (check_indices(indices) < 0)
         return NULL;
+    if (weight->sizes[0] == 0 && indices->numel)
+        return mt_fail_null(MT_RUNTIME, "index_select(): self indexing axis dim should be positive");
     int64_t sizes[MT_MAX_DIMS];
     memcpy(sizes, indices->sizes, indices->ndim * sizeof(int64_t));
     sizes[indices->ndim] = weight->sizes[1];

@@ -64,6 +64,8 @@ op_cosine_similarity(mt_tensor *x1, mt_tensor *x2, int64_t dim, double eps)
     if (!mt_is_floating(dtype) && !mt_is_complex(dtype))
         return mt_fail_null(MT_RUNTIME, "expected common dtype to be floating point, yet common dtype is %s",
                             mt_dtypes[dtype].scalar_name);
+    if (eps < 0)
+        return mt_fail_null(MT_RUNTIME, "eps must be non-negative, got: %g", eps);
     int64_t sizes[MT_MAX_DIMS];
     memcpy(sizes, x1->sizes, x1->ndim * sizeof(int64_t));
     int ndim = mt_broadcast(sizes, x1->ndim, x2->sizes, x2->ndim);

@@ -49,6 +49,8 @@ typedef struct mt_pointwise {
 
 /* Checks that the table names (mt_pointwise.check). */
 int mt_check_alpha(mt_call *call, mt_dtype common);     /* add, sub: alpha against the dtype */
+int mt_check_approximate(mt_call *call, mt_dtype common); /* gelu: "none" or "tanh" */
+int mt_check_lambda(mt_call *call, mt_dtype common);    /* softshrink: not below zero */
 int mt_check_divisor(mt_call *call, mt_dtype common);   /* no integer division by zero */
 int mt_check_exponent(mt_call *call, mt_dtype common);  /* no negative integer powers */
 int mt_check_one_dtype(mt_call *call, mt_dtype common); /* both tensors must have the same, not complex */

@@ -70,7 +70,7 @@ composite("_mish_gradient(Tensor grad, Tensor self) -> Tensor", py=(), body="""
 t = softplus(self).tanh()
 grad * (t + self * self.sigmoid() * (1 - t * t))
 """, doc="Gradient of mish.")
-unary("gelu(Tensor self, *, str approximate='none') -> Tensor", kernel="approximate_i ? mt_gelu_tanh(a) : mt_gelu(a)", dtypes=FLOAT, py=("nn",), kernel_name="GeluKernelImpl",
+unary("gelu(Tensor self, *, str approximate='none') -> Tensor", kernel="approximate_i ? mt_gelu_tanh(a) : mt_gelu(a)", dtypes=FLOAT, py=("nn",), check="mt_check_approximate", kernel_name="GeluKernelImpl",
       grad={"self": "gelu_backward(grad, self, approximate=approximate)"}, jvp="auto", doc="x * Phi(x), or its tanh approximation.")
 binary("gelu_backward(Tensor grad_output, Tensor self, *, str approximate='none') -> Tensor",
        kernel={"float": "a * (approximate_i ? mt_gelu_tanh_slope(b) : mt_gelu_slope(b))"}, dtypes=FLOAT, inplace=False, py=("nn",), out="grad_input",
@@ -108,7 +108,8 @@ binary("elu_gradient(Tensor grad_output, Tensor self, Scalar alpha, Scalar scale
 unary("elu_curve(Tensor self, Scalar alpha, Scalar scale, Scalar input_scale) -> Tensor", kernel="a <= 0 ? input_scale * input_scale * alpha * scale * mt_exp(a * input_scale) : 0",
       dtypes=FLOAT, inplace=False, out=False, hidden=True, doc="Second derivative of elu.")
 composite("selu(Tensor self) -> Tensor", body="elu(self, 1.6732632423543772, 1.0507009873554805)", inplace=True, inplace_py=("function",), doc="Self-normalising elu (Klambauer et al., 2017).")
-composite("celu(Tensor self, Scalar alpha=1.0) -> Tensor", body="elu(self, alpha, 1, 1.0 / alpha)", inplace=True, inplace_py=("function",), doc="Continuously differentiable elu.")
+composite("celu(Tensor self, Scalar alpha=1.0) -> Tensor", py=("function",), doc="Continuously differentiable elu.")
+composite("celu_(Tensor(a!) self, Scalar alpha=1.0) -> Tensor(a!)", py=("function",), doc="celu in place.")
 unary("hardtanh(Tensor self, Scalar min_val=-1, Scalar max_val=1) -> Tensor", kernel="a < min_val ? min_val : a > max_val ? max_val : a", dtypes=INT | FLOAT, py=("nn",),
       grad={"self": "hardtanh_backward(grad, self, min_val, max_val)"}, jvp="auto", doc="Limits to [min_val, max_val].")
 binary("hardtanh_backward(Tensor grad_output, Tensor self, Scalar min_val, Scalar max_val) -> Tensor", kernel="b <= min_val || b >= max_val ? 0 : a", dtypes=FLOAT, inplace=False,
@@ -124,7 +125,7 @@ binary("hardswish_backward(Tensor grad_output, Tensor self) -> Tensor", kernel="
        grad={"grad_output": "hardswish_backward(grad, self)", "self": "where((self > -3).logical_and(self < 3), grad * grad_output / 3, zeros_like(grad))"}, doc="Gradient of hardswish.")
 unary("log_sigmoid(Tensor self) -> Tensor", kernel="mt_log_sigmoid(a)", dtypes=FLOAT, py=("nn",), inplace=False, node="LogSigmoidBackward0",
       grad="grad * (-self).sigmoid()", jvp="auto", doc="log(sigmoid(x)).")
-unary("softshrink(Tensor self, Scalar lambd=0.5) -> Tensor", kernel="a > lambd ? a - lambd : a < -lambd ? a + lambd : a != a ? a : 0", dtypes=FLOAT, py=("nn",), inplace=False,
+unary("softshrink(Tensor self, Scalar lambd=0.5) -> Tensor", kernel="a > lambd ? a - lambd : a < -lambd ? a + lambd : a != a ? a : 0", dtypes=FLOAT, py=("nn",), check="mt_check_lambda", inplace=False,
       grad={"self": "softshrink_backward(grad, self, lambd)"}, jvp="auto", doc="Shrinks towards 0 by lambd.")
 binary("softshrink_backward(Tensor grad_output, Tensor self, Scalar lambd) -> Tensor", kernel="b >= -lambd && b <= lambd ? 0 : a", dtypes=FLOAT, inplace=False, py=("nn",), out="grad_input",
        grad={"grad_output": "softshrink_backward(grad, self, lambd)", "self": "zeros_like(grad)"}, doc="Gradient of softshrink.")
