@@ -23,47 +23,48 @@ def is_built():
 
 # ---- attention ------------------------------------------------------------------------------
 
-_sdp = {"flash": True, "math": True, "mem_efficient": True, "cudnn": True, "reduction": False}
+_MATH, _FLASH, _EFFICIENT, _CUDNN = range(4)  # torch.nn.attention.SDPBackend
+_sdp = {"reduction": False}
 
 
 def flash_sdp_enabled():
     """Whether flash attention may be used."""
-    return _sdp["flash"]
+    return _C._get_sdp_enabled(_FLASH)
 
 
 def enable_flash_sdp(enabled):
     """Allows or forbids flash attention."""
-    _sdp["flash"] = _checked_bool(enabled, "set_sdp_use_math")
+    _C._set_sdp_enabled(_FLASH, _checked_bool(enabled, "set_sdp_use_math"))
 
 
 def mem_efficient_sdp_enabled():
     """Whether memory efficient attention may be used."""
-    return _sdp["mem_efficient"]
+    return _C._get_sdp_enabled(_EFFICIENT)
 
 
 def enable_mem_efficient_sdp(enabled):
     """Allows or forbids memory efficient attention."""
-    _sdp["mem_efficient"] = _checked_bool(enabled, "set_sdp_use_math")
+    _C._set_sdp_enabled(_EFFICIENT, _checked_bool(enabled, "set_sdp_use_math"))
 
 
 def math_sdp_enabled():
     """Whether attention made of single operators may be used."""
-    return _sdp["math"]
+    return _C._get_sdp_enabled(_MATH)
 
 
 def enable_math_sdp(enabled):
     """Allows or forbids attention made of single operators."""
-    _sdp["math"] = _checked_bool(enabled, "set_sdp_use_math")
+    _C._set_sdp_enabled(_MATH, _checked_bool(enabled, "set_sdp_use_math"))
 
 
 def cudnn_sdp_enabled():
     """Whether cuDNN's attention may be used."""
-    return _sdp["cudnn"]
+    return _C._get_sdp_enabled(_CUDNN)
 
 
 def enable_cudnn_sdp(enabled):
     """Allows or forbids cuDNN's attention."""
-    _sdp["cudnn"] = _checked_bool(enabled, "set_sdp_use_cudnn")
+    _C._set_sdp_enabled(_CUDNN, _checked_bool(enabled, "set_sdp_use_cudnn"))
 
 
 def allow_fp16_bf16_reduction_math_sdp(enabled):
@@ -89,12 +90,15 @@ def is_ck_sdpa_available():
 @contextlib.contextmanager
 def sdp_kernel(enable_flash=True, enable_math=True, enable_mem_efficient=True, enable_cudnn=True):
     """Other switches for attention inside a `with`."""
-    before = dict(_sdp)
-    _sdp.update(flash=enable_flash, math=enable_math, mem_efficient=enable_mem_efficient, cudnn=enable_cudnn)
+    wanted = {_FLASH: enable_flash, _MATH: enable_math, _EFFICIENT: enable_mem_efficient, _CUDNN: enable_cudnn}
+    before = {way: _C._get_sdp_enabled(way) for way in wanted}
     try:
+        for way, enabled in wanted.items():
+            _C._set_sdp_enabled(way, enabled)
         yield {}
     finally:
-        _sdp.update(before)
+        for way, enabled in before.items():
+            _C._set_sdp_enabled(way, enabled)
 
 
 # ---- products -------------------------------------------------------------------------------
