@@ -15,5 +15,26 @@ __getattr__, __dir__, __all__ = _attach(
         "parallel": "DataParallel",
         "utils.init": "skip_init",
     },
-    ("functional", "grad", "init", "modules", "parallel", "parameter", "utils"),
+    ("attention", "functional", "grad", "init", "modules", "parallel", "parameter", "utils"),
 )
+
+
+def factory_kwargs(kwargs):
+    """Those of `kwargs` that a factory such as `torch.empty` takes: device, dtype, memory_format,
+    together with what lies in ``kwargs["factory_kwargs"]``.
+
+    Raises:
+        TypeError: others among them, or one that is in both places.
+    """
+    if kwargs is None:
+        return {}
+    simple = {"device", "dtype", "memory_format"}
+    others = kwargs.keys() - simple - {"factory_kwargs"}
+    if others:
+        raise TypeError(f"unexpected kwargs {others}")
+    found = dict(kwargs.get("factory_kwargs", {}))
+    for name in simple & kwargs.keys():
+        if name in found:
+            raise TypeError(f"{name} specified twice, in **kwargs and in factory_kwargs")
+        found[name] = kwargs[name]
+    return found

@@ -6,6 +6,7 @@ before they call an operator are written in ``_functional``, one file per family
 
 import mindtorch_v2 as _torch
 
+from .. import overrides as _overrides
 from ..overrides import has_torch_function_variadic as _has_torch_function_variadic
 from ._functional import (
     activation as _activation,
@@ -79,6 +80,22 @@ def _gather():
 
 _gather()
 del _gather
+
+# Names that stand in PyTorch's module, too.
+_ELSEWHERE = {"DType": int, "torch": _torch}
+
+
+def __getattr__(name):
+    if name in _ELSEWHERE:
+        return _ELSEWHERE[name]
+    if name == "grad":
+        from . import grad
+
+        return grad
+    if name.endswith(("_torch_function", "_unary", "_variadic")) and hasattr(_overrides, name):
+        return getattr(_overrides, name)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+
 
 if hasattr(_torch, "_grouped_mm"):
 

@@ -15,6 +15,7 @@ __all__ = [
     "LazyBatchNorm2d",
     "BatchNorm3d",
     "LazyBatchNorm3d",
+    "SyncBatchNorm",
 ]
 
 Tensor = torch.Tensor
@@ -295,3 +296,79 @@ class LazyBatchNorm3d(_LazyNormBase, _BatchNorm):
 
 
 _PLAIN = frozenset((BatchNorm1d, BatchNorm2d, BatchNorm3d))
+
+
+class SyncBatchNorm(_BatchNorm):
+    """Batch normalisation whose statistics are those of all processes of a group.
+
+    Input has two dimensions or more, channels second. Where no group is set up, in evaluation mode
+    with running statistics, or in a group of one, it is plain batch normalisation. The CPU cannot
+    gather the statistics: ValueError in a larger group.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        process_group=None,
+        device=None,
+        dtype=None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(
+            num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias
+        )
+        self.process_group = process_group
+
+    def _check_input_dim(self, input):
+        if input.dim() < 2:
+            raise ValueError(f"expected at least 2D input (got {input.dim()}D input)")
+
+    def _group_size(self):
+        distributed = getattr(torch, "distributed", None)
+        if distributed is None or not (
+            distributed.is_available() and distributed.is_initialized()
+        ):
+            return 1
+        return distributed.get_world_size(self.process_group)
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.dim() > 1 and input.size(1) == 0:
+            raise ValueError("SyncBatchNorm number of input channels should be non-zero")
+        if self.training and self._group_size() > 1:
+            self._check_input_dim(input)
+            raise ValueError(
+                "SyncBatchNorm expected input tensor to be on GPU or HPU or XPU or privateuseone"
+            )
+        return super().forward(input)
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module, process_group=None):
+        """`module` with every batch normalisation inside replaced by one of this class, which has the
+        same parameters and statistics; a new module where `module` is one itself."""
+        made = module
+        if isinstance(module, _BatchNorm):
+            made = cls(
+                module.num_features,
+                module.eps,
+                module.momentum,
+                module.affine,
+                module.track_running_stats,
+                process_group,
+                bias=module.bias is not None,
+            )
+            if module.affine:
+                with torch.no_grad():
+                    made.weight = module.weight
+                    made.bias = module.bias
+            made.running_mean = module.running_mean
+            made.running_var = module.running_var
+            made.num_batches_tracked = module.num_batches_tracked
+            made.training = module.training
+        for name, child in module.named_children():
+            made.add_module(name, cls.convert_sync_batchnorm(child, process_group))
+        return made
