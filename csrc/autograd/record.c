@@ -37,13 +37,12 @@ takes_part(const mt_tensor *t, int level)
     return mt_requires_grad(t) && t->batch_level == level;
 }
 
-/* Sizes, dtype and device of a tensor without its data. */
+/* Sizes, strides, offset, dtype and device of a tensor without its data. */
 static mt_tensor *
 geometry_of(const mt_tensor *t)
 {
-    mt_tensor *g = mt_tensor_on(&no_storage, (mt_dtype)t->dtype, 0, t->ndim, t->sizes, t->strides,
-                                t->keys & ~(MT_KEY_BIT(Python) | MT_BATCHED_KEY), t->device);
-    return g;
+    return mt_tensor_on(&no_storage, (mt_dtype)t->dtype, t->offset, t->ndim, t->sizes, t->strides,
+                        t->keys & ~(MT_KEY_BIT(Python) | MT_BATCHED_KEY), t->device);
 }
 
 static int

@@ -383,12 +383,14 @@ fail:
 /* Each position of `self` gets the sum of the gradients of the view's elements that lie on it; the
  * input is taken as packed in its own order, and may itself overlap. */
 mt_tensor *
-mth_as_strided_backward(mt_tensor *grad, mt_tensor *self, const int64_t *size, int64_t size_n,
-                        const int64_t *stride, int64_t stride_n, mt_value storage_offset)
+mth_as_strided_backward(mt_tensor *grad, const int64_t *self_size, int64_t self_size_n,
+                        const int64_t *self_stride, int64_t self_stride_n, int64_t self_offset,
+                        const int64_t *size, int64_t size_n, const int64_t *stride,
+                        int64_t stride_n, mt_value storage_offset)
 {
-    return aten__as_strided_backward(grad, self->sizes, self->ndim, self->strides, self->ndim,
-                                     self->offset, size, size_n, stride, stride_n,
-                                     mt_is_none(storage_offset) ? self->offset
+    return aten__as_strided_backward(grad, self_size, self_size_n, self_stride, self_stride_n,
+                                     self_offset, size, size_n, stride, stride_n,
+                                     mt_is_none(storage_offset) ? self_offset
                                                                 : storage_offset.u.i);
 }
 

@@ -1,9 +1,9 @@
 """Views: results that alias their input."""
 
 view("as_strided(Tensor(a) self, int[] size, int[] stride, int? storage_offset=None) -> Tensor(a)", inplace=True,
-     grad={"self": "as_strided_backward(grad, self, size, stride, storage_offset)"}, jvp="linear",
+     grad={"self": "as_strided_backward(grad, self.shape, self.strides, self.storage_offset(), size, stride, storage_offset)"}, jvp="linear",
      doc="A view of the storage with the given sizes, strides and offset (in elements).")
-helper("as_strided_backward(Tensor grad, Tensor self, int[] size, int[] stride, int? storage_offset) -> Tensor")
+helper("as_strided_backward(Tensor grad, int[] self_size, int[] self_stride, int self_offset, int[] size, int[] stride, int? storage_offset) -> Tensor")
 view("view(Tensor(a) self, int[] size) -> Tensor(a)", py=("method",),
      grad={"self": "grad.reshape(self.shape)"}, jvp="linear",
      doc="The same elements with another shape, without a copy; one size may be -1.")
