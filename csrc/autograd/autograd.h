@@ -183,6 +183,8 @@ int mt_check_inplace(mt_tensor *self, bool requires_grad);
 /* After an in-place write on `self` recorded as `node`: rebases history, for views on the base. */
 int mt_rebase_history(mt_tensor *self, mt_node *node);
 
+/* The node's name as error texts give it: "MulBackward0" is Mul, "MaxBackward1" Max1. */
+const char *mt_node_short_name(const mt_node *node);
 mt_node *mt_node_of_call(mt_call *call, uint64_t want); /* record.c, for forward mode */
 
 /* ---- saved values ------------------------------------------------------------------------- */

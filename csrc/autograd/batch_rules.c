@@ -54,6 +54,7 @@ static int
 shifted(int64_t dim, int rank, int64_t *found)
 {
     int64_t n = MT_MAX(rank, 1);
+    *found = 0;
     if (dim < -n || dim >= n)
         return mt_fail(MT_INDEX, "Dimension out of range (expected to be in range of [%lld, %lld], but "
                                  "got %lld)",
@@ -134,6 +135,29 @@ keep_promotion(mt_batch *b, int rank)
     return 0;
 }
 
+/* What the batch would be written into belongs to no example. */
+static int
+refuse_write(mt_batch *b)
+{
+    static const char *const arithmetic[] = {"add_", "sub_", "mul_", "div_", "masked_fill_", "copy_"};
+    int64_t sizes[MT_MAX_DIMS + 1];
+    for (size_t k = 0; k < MT_COUNT(arithmetic); k++) {
+        if (strcmp(b->op->name + 6, arithmetic[k]))
+            continue;
+        if (k < 2) { /* addition writes as broadcasting says */
+            const mt_tensor *self = b->args[0].u.t, *other = b->args[1].u.t;
+            int ndim = self->ndim;
+            memcpy(sizes, self->sizes, (size_t)ndim * sizeof *sizes);
+            if (b->args[1].tag == MT_V_TENSOR &&
+                (ndim = mt_broadcast(sizes, ndim, other->sizes, other->ndim)) >= 0)
+                return mt_fail(MT_RUNTIME, "output with shape %s doesn't match the broadcast shape %s",
+                               mt_shape_str(self), mt_str_ints(sizes, ndim));
+        }
+        return mt_vmap_refuse_write("inplace arithmetic", "in a vmap");
+    }
+    return mt_batch_loop(b);
+}
+
 static int
 pointwise(mt_batch *b)
 {
@@ -143,7 +167,7 @@ pointwise(mt_batch *b)
             rank = MT_MAX(rank, mt_batch_rank(b, i));
     if (b->op->flags & MT_OP_INPLACE) {
         if (!b->batched[0])
-            return mt_batch_loop(b); /* refuses */
+            return refuse_write(b);
         rank = mt_batch_rank(b, 0);
     } else if (keep_promotion(b, rank) < 0)
         return -1;
@@ -564,6 +588,14 @@ static int
 rule_index(mt_batch *b)
 {
     mt_value *v = &b->args[1];
+    for (uint32_t k = 0; k < v->len; k++) {
+        const mt_tensor *t = b->call->args[1].u.ts[k];
+        if (t && t->batch_level == b->level && t->batch_dim == 0 &&
+            (t->dtype == MT_BOOL || t->dtype == MT_UINT8))
+            return mt_fail(MT_RUNTIME, "vmap: We do not support batching operators that can support "
+                                       "dynamic shape. Attempting to batch over indexing with a "
+                                       "boolean mask.");
+    }
     int state = 0; /* 1: in a run of indices, 2: after it */
     bool simple = b->batched[0] && !b->batched[1] && v->len < MT_MAX_DIMS;
     for (uint32_t k = 0; k < v->len && simple; k++) {

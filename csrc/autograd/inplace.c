@@ -13,19 +13,24 @@
 #include "base/error.h"
 #include "ops_gen.h"
 
+/* `indirect`: not the view is written, but what it shares memory with was. */
 static int
-forbidden_view(mt_tensor *self)
+forbidden_view(mt_tensor *self, bool indirect)
 {
     mt_node *fn = self->grad_fn;
-    const char *who;
-    if (fn)
-        who = mt_str("Output %u of %s is a view and is being modified inplace.", self->output_nr,
-                     fn->name);
+    bool inference = self->creation == MT_MADE_INFERENCE;
+    const char *how = indirect ? "its base or another view of its base has been" : "is being",
+               *mode = inference ? "inference" : "no_grad",
+               *now = inference ? "in normal mode" : "with grad mode enabled", *who;
+    if (!fn)
+        who = mt_str("A view was created in %s mode and %s modified inplace %s.", mode, how, now);
+    else if (inference || self->creation == MT_MADE_NO_GRAD)
+        who = mt_str("Output %u of %s is a view of a view which was created in %s mode and %s "
+                     "modified inplace %s.",
+                     self->output_nr, mt_node_short_name(fn), mode, how, now);
     else
-        who = "A view was created in no_grad mode and is being modified inplace with grad mode "
-              "enabled.";
-    if (!fn && self->creation == MT_MADE_INFERENCE)
-        who = "A view was created in inference mode and is being modified inplace in normal mode.";
+        who = mt_str("Output %u of %s is a view and %s modified inplace.", self->output_nr,
+                     mt_node_short_name(fn), how);
     switch (self->creation) {
     case MT_MADE_MULTI_OUTPUT:
         return mt_fail(MT_RUNTIME,
@@ -34,15 +39,14 @@ forbidden_view(mt_tensor *self)
                        "replace the inplace operation by an out-of-place one.",
                        who);
     case MT_MADE_NO_GRAD:
-    case MT_MADE_INFERENCE: {
-        const char *mode = self->creation == MT_MADE_NO_GRAD ? "no_grad" : "inference_mode";
+    case MT_MADE_INFERENCE:
+        mode = inference ? "inference_mode" : "no_grad";
         return mt_fail(MT_RUNTIME,
                        "%s Given that this use case is ambiguous and error-prone, it is forbidden. "
                        "You can clarify your code by moving both the view and the inplace either "
                        "both inside the %s block (if you don't want the inplace to be tracked) or "
                        "both outside (if you want the inplace to be tracked).",
                        who, mode);
-    }
     default:
         return mt_fail(MT_RUNTIME,
                        "%s This view was created inside a custom Function (or because an input was "
@@ -61,7 +65,7 @@ mt_check_inplace(mt_tensor *self, bool requires_grad)
         return 0;
     if (self->flags & MT_T_VIEW) {
         if (self->creation != MT_MADE_DEFAULT)
-            return forbidden_view(self);
+            return forbidden_view(self, false);
         mt_tensor *base = self->base;
         if (mt_requires_grad(base) && !base->grad_fn)
             return mt_fail(MT_RUNTIME, "a view of a leaf Variable that requires grad is being used "
@@ -112,9 +116,8 @@ mt_grad_fn(mt_tensor *self, mt_node **out)
     uint32_t now = mt_tensor_version(self);
     if (self->attr_version == now)
         return 0;
-    if (self->creation == MT_MADE_NO_GRAD || self->creation == MT_MADE_INFERENCE ||
-        (self->creation != MT_MADE_DEFAULT && !base->grad_fn))
-        return 0;
+    if (self->creation != MT_MADE_DEFAULT)
+        return forbidden_view(self, true);
     mt_tensor *view = replay(self);
     if (!view)
         return -1;
@@ -268,11 +271,29 @@ done:
     return rc;
 }
 
+/* Operators that write no element: they turn a view into another view of the same base. */
+static bool
+writes_geometry_only(const mt_op *op)
+{
+    static const char *const names[] = {"t_", "transpose_", "squeeze_", "unsqueeze_", "as_strided_"};
+    if (op && !strncmp(op->name, "aten::", 6))
+        for (size_t i = 0; i < MT_COUNT(names); i++)
+            if (!strcmp(op->name + 6, names[i]))
+                return true;
+    return false;
+}
+
 int
 mt_rebase_history(mt_tensor *self, mt_node *node)
 {
     if (!(self->flags & MT_T_VIEW) || !mt_is_bw_view(self))
         return mt_set_history(self, node);
+    if (writes_geometry_only(node->op)) {
+        if (mt_set_history(self, node) < 0)
+            return -1;
+        self->attr_version = mt_tensor_version(self);
+        return 0;
+    }
     if (mt_node_add_input(node, self) < 0 || make_copy_slices(self, node) < 0)
         return -1;
     mt_node *fn;

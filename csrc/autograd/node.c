@@ -4,7 +4,7 @@
  * nodes it lets go of join a work list of the thread. */
 #include <stdlib.h>
 
-#include "autograd/autograd.h"
+#include "autograd/leaf.h"
 #include "base/error.h"
 
 int
@@ -60,6 +60,16 @@ mt_node_new(mt_node_kind kind, const char *name, uint32_t nedges, uint32_t nsave
     return node;
 }
 
+const char *
+mt_node_short_name(const mt_node *node)
+{
+    const char *word = "Backward", *at = strstr(node->name, word);
+    if (!at)
+        return node->name;
+    const char *rest = at + strlen(word);
+    return mt_str("%.*s%s", (int)(at - node->name), node->name, strcmp(rest, "0") ? rest : "");
+}
+
 int64_t
 mt_node_add_input(mt_node *node, const mt_tensor *result)
 {
@@ -108,6 +118,10 @@ mt_node_add_input(mt_node *node, const mt_tensor *result)
 static void
 free_inputs(mt_node *node)
 {
+    if (MT_LIKELY(node->inputs == &node->inline_input && node->inline_input.ndim <= MT_INLINE_DIMS)) {
+        node->ninputs = 0;
+        return;
+    }
     for (uint32_t i = 0; i < node->ninputs; i++)
         if (node->inputs[i].ndim > MT_INLINE_DIMS)
             free(node->inputs[i].sizes);
@@ -205,7 +219,8 @@ mt_node_finalize(mt_node *node)
     node->saved = node->inline_saved;
     node->nsaved = 0;
     free_inputs(node);
-    release_hooks(node);
+    if (MT_UNLIKELY(node->hooked || node->metadata))
+        release_hooks(node);
     dropping = outer;
     mt_node_drop_edges(node);
 }
@@ -258,7 +273,9 @@ mt_tensor_drop_autograd(mt_tensor *self)
     self->base = NULL;
     self->meta = NULL;
     if (meta) {
-        mt_node *accumulator = meta->keeps_accumulator ? meta->accumulator : NULL;
+        mt_node *accumulator = meta->accumulator;
+        if (accumulator && !meta->keeps_accumulator && accumulator->variable)
+            accumulator = NULL; /* the graph's */
         meta->accumulator = NULL;
         mt_grad_meta_free(meta);
         mt_xrelease(accumulator);
@@ -279,28 +296,47 @@ mt_accumulator(mt_tensor *leaf)
     mt_grad_meta *meta = mt_grad_meta_of(leaf);
     if (!meta)
         return NULL;
-    if (meta->accumulator)
-        return mt_keep(meta->accumulator);
-    mt_node *node = mt_node_new(MT_NODE_ACCUMULATE, "torch::autograd::AccumulateGrad", 0, 0);
-    if (!node)
+    mt_node *node = meta->accumulator;
+    if (node && (node->variable || meta->keeps_accumulator))
+        return mt_keep(node);
+    meta->accumulator = NULL;
+    if (node)
+        free_inputs(node); /* the leaf may have got another shape meanwhile */
+    else if (!(node = mt_node_new(MT_NODE_ACCUMULATE, "torch::autograd::AccumulateGrad", 0, 0)))
         return NULL;
     if (mt_node_add_input(node, leaf) < 0) {
         mt_release(node);
         return NULL;
     }
     node->variable = mt_keep(leaf);
-    if (meta->hooks) {
+    if (meta->hooks && !node->tensor_pre_hooks) {
         node->tensor_pre_hooks = meta->hooks;
         mt_the_host.ref_keep(meta->hooks);
         node->hooked = true;
     }
-    if (meta->post_accumulate_hooks) {
+    if (meta->post_accumulate_hooks && !node->post_acc_hooks) {
         node->post_acc_hooks = meta->post_accumulate_hooks;
         mt_the_host.ref_keep(meta->post_accumulate_hooks);
         node->hooked = true;
     }
     meta->accumulator = node;
     return node;
+}
+
+bool
+mt_accumulator_rests(mt_node *node)
+{
+    mt_tensor *leaf = node->variable;
+    if (!leaf || ((mt_object *)leaf)->refcount < 2 || node->hooked || node->metadata ||
+        node->host_dict || node->host_weakrefs)
+        return false;
+    mt_grad_meta *meta = leaf->meta;
+    if (!meta || meta->accumulator != node || meta->keeps_accumulator)
+        return false;
+    ((mt_object *)node)->refcount = 1;
+    node->variable = NULL;
+    mt_release(leaf);
+    return true;
 }
 
 int

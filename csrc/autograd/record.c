@@ -46,7 +46,16 @@ geometry_of(const mt_tensor *t)
 }
 
 static int
-save_list(mt_saved *slot, mt_value v)
+save_geometry(mt_saved *slot, const mt_tensor *t)
+{
+    *slot = (mt_saved){.tensor = geometry_of(t)};
+    slot->kind = slot->tensor ? MT_SAVED_GEOMETRY : MT_SAVED_NONE;
+    return slot->tensor ? 0 : -1;
+}
+
+/* Sizes alone, where the formula asks for the shapes of a list. */
+static int
+save_list(mt_saved *slot, mt_value v, bool geometry)
 {
     slot->value = (mt_value){.tag = MT_V_TENSORS, .len = v.len};
     mt_saved *items = calloc(v.len ? v.len : 1, sizeof *items);
@@ -57,7 +66,8 @@ save_list(mt_saved *slot, mt_value v)
     slot->value.u.p = items;
     slot->kind = MT_SAVED_LIST;
     for (uint32_t i = 0; i < v.len; i++)
-        if (v.u.ts[i] && mt_save_tensor(&items[i], v.u.ts[i], false) < 0)
+        if (v.u.ts[i] && (geometry ? save_geometry(&items[i], v.u.ts[i])
+                                   : mt_save_tensor(&items[i], v.u.ts[i], false)) < 0)
             return -1;
     return 0;
 }
@@ -116,20 +126,16 @@ save_inputs(mt_call *call, const mt_derivative *d, mt_node *node, uint64_t want)
             }
             break;
         case MT_SAVED_GEOMETRY:
-            if (v.tag == MT_V_TENSOR) {
-                slot->tensor = geometry_of(v.u.t);
-                slot->kind = MT_SAVED_GEOMETRY;
-                slot->counter = NULL;
-                slot->packed = slot->unpack = NULL;
-                slot->edge = NULL;
-                rc = slot->tensor ? 0 : -1;
-            }
+            if (v.tag == MT_V_TENSOR)
+                rc = save_geometry(slot, v.u.t);
+            else if (v.tag == MT_V_TENSORS)
+                rc = save_list(slot, v, true);
             break;
         case MT_SAVED_VALUE:
             slot->kind = MT_SAVED_VALUE;
             rc = mt_value_copy(&slot->value, v);
             break;
-        case MT_SAVED_LIST: rc = save_list(slot, v); break;
+        case MT_SAVED_LIST: rc = save_list(slot, v, false); break;
         default: break;
         }
         if (MT_UNLIKELY(rc < 0))
@@ -393,7 +399,8 @@ mt_make_view(mt_tensor *view, mt_tensor *self, mt_creation creation)
     view->base = mt_keep(base);
     view->flags |= MT_T_VIEW;
     view->attr_version = mt_tensor_version(base);
-    view->creation = (uint8_t)(creation == MT_MADE_DEFAULT && chained ? self->creation : creation);
+    bool inherits = chained && (creation == MT_MADE_DEFAULT || self->creation == MT_MADE_INFERENCE);
+    view->creation = (uint8_t)(inherits ? self->creation : creation);
     mt_the_host.object_track(&view->head);
     return 0;
 }

@@ -134,9 +134,9 @@ mt_saved_released(const mt_node *node)
 }
 
 static MT_NOINLINE int
-wrong_version(const mt_node *node, const mt_saved *slot, uint32_t now)
+wrong_version(mt_node *node, const mt_saved *slot, uint32_t now)
 {
-    const mt_tensor *t = slot->tensor;
+    mt_tensor *t = slot->tensor;
     const char *hint =
         mt_anomaly_mode
             ? "Hint: the backtrace further above shows the operation that failed to compute its "
@@ -144,13 +144,13 @@ wrong_version(const mt_node *node, const mt_saved *slot, uint32_t now)
               "luck!"
             : "Hint: enable anomaly detection to find the operation that failed to compute its "
               "gradient, with torch.autograd.set_detect_anomaly(True, check_nan=False).";
-    const char *what = slot->kind == MT_SAVED_OUTPUT ? node->name
-                       : t->grad_fn                  ? t->grad_fn->name
-                                                     : NULL;
-    const char *end = what ? strstr(what, "Backward") : NULL; /* "MulBackward0" is called Mul */
-    const char *output = what ? mt_str(", which is output %u of %.*s,", slot->output_nr,
-                                       (int)(end ? (size_t)(end - what) : strlen(what)), what)
-                              : "";
+    mt_node *of = node;
+    if (slot->kind != MT_SAVED_OUTPUT && mt_grad_fn(t, &of) < 0)
+        return -1;
+    const char *output = of ? mt_str(", which is output %u of %s,",
+                                     slot->kind == MT_SAVED_OUTPUT ? slot->output_nr : t->output_nr,
+                                     mt_node_short_name(of))
+                            : "";
     return mt_fail(MT_RUNTIME,
                    "one of the variables needed for gradient computation has been modified by an "
                    "inplace operation: [torch.%sTensor %s]%s is at version %u; expected version %u "
@@ -265,7 +265,9 @@ mt_unpack_list(mt_node *node, uint32_t k, mt_list *list)
     if (!list->items)
         return -1;
     for (uint32_t i = 0; i < s->value.len; i++)
-        if (items[i].kind != MT_SAVED_NONE && !(list->items[i] = unpack(node, &items[i])))
+        if (items[i].kind != MT_SAVED_NONE &&
+            !(list->items[i] = items[i].kind == MT_SAVED_GEOMETRY ? mt_keep(items[i].tensor)
+                                                                  : unpack(node, &items[i])))
             return -1;
     return 0;
 }

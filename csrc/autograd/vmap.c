@@ -373,17 +373,23 @@ example(mt_batch *b, int64_t e, mt_value *args, mt_list *made)
 }
 
 int
+mt_vmap_refuse_write(const char *name, const char *where)
+{
+    return mt_fail(MT_RUNTIME,
+                   "vmap: %s(self, *extra_args) is not possible because there exists a Tensor `other` "
+                   "in extra_args that has more elements than `self`. This happened due to `other` being "
+                   "vmapped over but `self` not being vmapped over %s. Please try to use out-of-place "
+                   "operators instead of %s. If said operator is being called inside the PyTorch "
+                   "framework, please file a bug report instead.",
+                   name, where, name);
+}
+
+int
 mt_batch_loop(mt_batch *b)
 {
     const mt_op *op = b->op;
     if (op->flags & MT_OP_INPLACE && !b->batched[0])
-        return mt_fail(MT_RUNTIME,
-                       "vmap: %s(self, *extra_args) is not possible because there exists a Tensor "
-                       "`other` in extra_args that has more elements than `self`. This happened due "
-                       "to `other` being vmapped over but `self` not being vmapped over in a vmap. "
-                       "Please try to use out-of-place operators instead of %s. If said operator is "
-                       "being called inside the PyTorch framework, please file a bug report instead.",
-                       op->name, op->name);
+        return mt_vmap_refuse_write(op->name, mt_str("at level %d", b->level));
     if (op->flags & MT_OP_NO_META && op->nontensor_rets == 0)
         return strcmp(op->name, "aten::masked_select") && strcmp(op->name, "aten::index")
                    ? mt_fail(MT_RUNTIME,

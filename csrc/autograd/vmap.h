@@ -59,5 +59,7 @@ mt_batch_rank(const mt_batch *b, int i)
 /* Gives the argument a batch dimension if it has none. */
 int mt_batch_expand(mt_batch *b, int i);
 int mt_batch_loop(mt_batch *b);
+/* PyTorch's error for a write of a batch into a tensor that has none. */
+int mt_vmap_refuse_write(const char *name, const char *where);
 /* Runs the rule of the operator; fills b->rets. */
 int mt_batch_run(mt_batch *b);

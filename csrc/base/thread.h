@@ -35,6 +35,7 @@ typedef struct mt_thread {
     uint8_t autocast_dtype; /* of the CPU */
     bool autocast_cache;
     uint16_t autocast_nesting;
+    uint16_t differentiating;     /* gradient transforms (func.grad, vjp, jvp) that are open */
     uint32_t fw_ids[MT_FW_LEVELS]; /* their numbers, outermost first */
     bool ready; /* mt_thread_init has run */
 } mt_thread;

@@ -251,7 +251,7 @@ class Derivative:
                     if a.is_tensor:
                         self.save(n, "GEOMETRY" if n in geo else "INPUT", i, mask)
                     elif a.is_list:
-                        self.save(n, "LIST", i, mask)
+                        self.save(n, "GEOMETRY" if n in geo else "LIST", i, mask)
                     else:
                         self.save(n, "VALUE", i, mask)
                 elif n in results:
@@ -280,9 +280,9 @@ class Derivative:
                 low.emit("    goto done;")
                 opt = kind == "INPUT" and s.args[i].optional
                 low.env[n] = Val("Tensor?" if opt else "Tensor", [t])
-            elif kind == "GEOMETRY":
+            elif kind == "GEOMETRY" and not s.args[i].is_list:
                 low.env[n] = Val("Tensor?" if s.args[i].optional else "Tensor", [f"node->saved[{k}].tensor"])
-            elif kind == "LIST":
+            elif kind in ("LIST", "GEOMETRY"):
                 name = f"lst{len(low.lists)}"
                 low.lists.append(name)
                 low.emit(f"if (({cond}) && mt_unpack_list(node, {k}, &{name}) < 0)")

@@ -43,7 +43,7 @@ _TENSOR_CALLS = {
 }
 # what reads only geometry of a tensor
 GEOMETRY = {"shape", "sizes", "dtype", "device", "ndim", "dim", "numel", "is_complex", "size",
-            "is_floating_point", "strides", "storage_offset"}
+            "is_floating_point", "strides", "storage_offset", "geometry"}
 _BINOPS = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.Pow: "pow",
            ast.MatMult: "matmul", ast.FloorDiv: "floor_divide", ast.Mod: "remainder",
            ast.BitAnd: "bitwise_and", ast.BitOr: "bitwise_or", ast.BitXor: "bitwise_xor"}
@@ -210,6 +210,8 @@ class Lowering:
             if fmt:
                 return Val("MemoryFormat", [fmt])
         v = self.expr(node.value)
+        if node.attr == "geometry":  # tensors without their data
+            return v
         if v.type in ("Tensor", "Tensor?"):
             x = v.code[0]
             if node.attr in ("shape",) and v.type == "Tensor?":

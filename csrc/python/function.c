@@ -247,6 +247,7 @@ wrap_output(function *f, PyObject *o, PyObject *inputs, bool executable, Py_ssiz
                                 "This is not supported by the current autograd engine.");
             goto failed;
         }
+        mt_bump_version(t);
         if (mt_check_inplace(t, true) < 0 || mt_rebase_history(t, node) < 0)
             goto failed;
         return (PyObject *)t;

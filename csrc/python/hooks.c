@@ -9,7 +9,7 @@
  * later and die earlier. */
 #include "base/error.h"
 #include "ops_gen.h"
-#include "python/python.h"
+#include "python/tensor.h"
 
 /* ---- checking what a hook gave back ------------------------------------------------------- */
 
@@ -373,6 +373,8 @@ retain_grad(PyObject *self, PyObject *o)
     mt_tensor *t = tensor_argument(o);
     mt_node *fn;
     if (!t)
+        return NULL;
+    if (mtpy_refuse_in_transform("retain_grad") < 0)
         return NULL;
     if (!mt_requires_grad(t)) {
         PyErr_SetString(PyExc_RuntimeError,

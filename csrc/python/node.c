@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "autograd/leaf.h"
 #include "autograd/task.h"
 #include "base/error.h"
 #include "python/tensor.h"
@@ -41,6 +42,8 @@ mtpy_node_dealloc(PyObject *self)
 {
     mt_node *n = (mt_node *)self;
     PyTypeObject *type = Py_TYPE(self);
+    if (n->kind == MT_NODE_ACCUMULATE && mt_accumulator_rests(n))
+        return;
     PyObject_GC_UnTrack(self);
     if (n->host_weakrefs)
         PyObject_ClearWeakRefs(self);
@@ -406,9 +409,10 @@ run_backward(PyObject *self, PyObject *args, PyObject *kwargs)
     result = PyTuple_New(ni);
     for (Py_ssize_t i = 0; result && i < ni; i++) {
         if (!captured[i] && !allow_unreachable) {
-            PyErr_SetString(PyExc_RuntimeError,
-                            "One of the differentiated Tensors appears to not have been used in the "
-                            "graph. Set allow_unused=True if this is the desired behavior.");
+            PyErr_Format(PyExc_RuntimeError,
+                         "The differentiated Tensor at index %zd appears to not have been used in "
+                         "the graph. Set allow_unused=True if this is the desired behavior.",
+                         i);
             Py_CLEAR(result);
             break;
         }

@@ -267,6 +267,8 @@ m_numpy(PyObject *self, PyObject *args, PyObject *kwargs)
     mt_node *fn;
     if (t->keys & MT_KEY_BIT(Python))
         return PyErr_Format(PyExc_RuntimeError, ".numpy() is not supported for tensor subclasses.");
+    if (mtpy_refuse_batched(t) < 0)
+        return NULL;
     if (mt_grad_fn(t, &fn) < 0)
         return mtpy_raise();
     if (mt_is_meta(t))

@@ -1062,6 +1062,17 @@ m_set_(PyObject *self, PyObject *args, PyObject *kwargs)
                             "None)\n * (Tensor source)\n * (Tensor source, int storage_offset, tuple "
                             "of ints size, tuple of ints stride = None)\n",
                             Py_TYPE(source)->tp_name);
+    if (mt_requires_grad(t) && mt_check_inplace(t, true) < 0) {
+        mtpy_raise();
+        goto fail;
+    }
+    if (t->flags & MT_T_INFERENCE && !mt_this_thread()->inference_mode) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "Inplace update to inference tensor outside InferenceMode is not allowed.You "
+                        "can make a clone to get a normal tensor before doing inplace update.See "
+                        "https://github.com/pytorch/rfcs/pull/17 for more details.");
+        goto fail;
+    }
     if (s->device_type != t->device.type) {
         PyErr_Format(PyExc_RuntimeError,
                      "Attempted to set the storage of a tensor on device \"%s\" to a storage on "

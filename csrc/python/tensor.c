@@ -214,9 +214,6 @@ GETTER(nbytes)
 GETTER(requires_grad)
 {
     NOTHING;
-    mt_node *fn;
-    if (SELF->flags & MT_T_VIEW && mt_grad_fn(SELF, &fn) < 0)
-        return mtpy_raise();
     return PyBool_FromLong(mt_requires_grad(SELF));
 }
 GETTER(is_leaf)
@@ -247,7 +244,7 @@ GETTER(grad)
                          "for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor. If you "
                          "access the non-leaf Tensor by mistake, make sure you access the leaf "
                          "Tensor instead. See github.com/pytorch/pytorch/pull/30531 for more "
-                         "informations.",
+                         "information.",
                          1) < 0)
             return NULL;
     }
@@ -359,12 +356,58 @@ GETTER(mH)
     return transposed(self, true, true);
 }
 
+GETTER(real)
+{
+    NOTHING;
+    if (!mt_is_complex((mt_dtype)SELF->dtype))
+        return Py_NewRef(self);
+    mt_tensor *r = aten_real(SELF);
+    return r ? (PyObject *)r : mtpy_raise();
+}
+GETTER(imag)
+{
+    NOTHING;
+    mt_tensor *r = aten_imag(SELF);
+    return r ? (PyObject *)r : mtpy_raise();
+}
+
+/* x.real = value, x.imag = value: writes into the view */
+static int
+set_part(PyObject *part, PyObject *value)
+{
+    if (!part)
+        return -1;
+    if (!value) {
+        Py_DECREF(part);
+        PyErr_SetString(PyExc_RuntimeError, "Can't delete a part of a complex tensor");
+        return -1;
+    }
+    int rc = mtpy_setitem(part, Py_Ellipsis, value);
+    Py_DECREF(part);
+    return rc;
+}
+static int
+set_real(PyObject *self, PyObject *value, void *unused)
+{
+    return set_part(get_real(self, unused), value);
+}
+static int
+set_imag(PyObject *self, PyObject *value, void *unused)
+{
+    return set_part(get_imag(self, unused), value);
+}
+
 static int
 set_requires_grad(PyObject *self, PyObject *value, void *unused)
 {
     NOTHING;
     if (!value || !PyBool_Check(value)) {
         PyErr_SetString(PyExc_RuntimeError, "requires_grad must be a bool");
+        return -1;
+    }
+    if (value == Py_True && SELF->dtype < MT_FLOAT16) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "only Tensors of floating point and complex dtype can require gradients");
         return -1;
     }
     return mtpy_set_requires_grad(SELF, value == Py_True);
@@ -436,7 +479,7 @@ set_grad(PyObject *self, PyObject *value, void *unused)
                      "Diverging the dtypes of a tensor and its gradient may break downstream "
                      "systems that assume they match.",
                      mt_dtypes[g->dtype].legacy_name ? mt_dtypes[g->dtype].legacy_name : mt_dtypes[g->dtype].name,
-                     mt_dtypes[t->dtype].legacy_name ? mt_dtypes[t->dtype].legacy_name : mt_dtypes[t->dtype].name);
+                     mt_dtypes[t->dtype].scalar_name);
         return -1;
     }
     if (g->device.type != t->device.type) {
@@ -585,6 +628,8 @@ static PyGetSetDef getset[] = {
     READ_ONLY("is_sparse_csr", get_false, NULL),
     READ_ONLY("is_quantized", get_false, NULL),
     READ_ONLY("is_nested", get_false, NULL),
+    READ_WRITE("real", get_real, set_real, "The real part as a view; a real tensor itself."),
+    READ_WRITE("imag", get_imag, set_imag, "The imaginary part as a view."),
     READ_ONLY("T", get_T, "Dimensions reversed."),
     READ_ONLY("mT", get_mT, "The last two dimensions swapped."),
     READ_ONLY("H", get_H, "A matrix, conjugated and transposed."),
@@ -632,6 +677,8 @@ METHOD0(storage_offset, "storage_offset")
 }
 METHOD0(data_ptr, "data_ptr")
 {
+    if (mtpy_refuse_batched(SELF) < 0)
+        return NULL;
     return PyLong_FromVoidPtr(SELF->numel ? mt_data(SELF) : SELF->storage->data ? mt_data(SELF) : NULL);
 }
 METHOD0(item, "item")
@@ -711,6 +758,14 @@ METHOD0(int_, "__int__")
 }
 METHOD0(float_, "__float__")
 {
+    static bool warned;
+    if (MT_UNLIKELY(mt_requires_grad(SELF)) && !warned) {
+        warned = true;
+        if (PyErr_WarnEx(PyExc_UserWarning,
+                         "Converting a tensor with requires_grad=True to a scalar may lead to unexpected "
+                         "behavior.\nConsider using tensor.detach() first.", 1) < 0)
+            return NULL;
+    }
     PyObject *v = mtpy_item(SELF);
     if (!v)
         return NULL;
@@ -812,7 +867,7 @@ m_requires_grad_(PyObject *self, PyObject *args, PyObject *kwargs)
     int on = 1;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|p:requires_grad_", names, &on))
         return NULL;
-    if (mtpy_set_requires_grad(SELF, on) < 0)
+    if (mtpy_refuse_in_transform("requires_grad_") < 0 || mtpy_set_requires_grad(SELF, on) < 0)
         return NULL;
     return Py_NewRef(self);
 }
@@ -842,6 +897,8 @@ METHOD0(tolist, "tolist")
                             _PyType_Name(Py_TYPE(self)));
     if (mt_is_meta(SELF))
         return PyErr_Format(PyExc_NotImplementedError, "Cannot copy out of meta tensor; no data!");
+    if (mtpy_refuse_batched(SELF) < 0)
+        return NULL;
     return list_of(SELF, 0, mt_data(SELF));
 }
 

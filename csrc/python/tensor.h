@@ -13,6 +13,10 @@ int mtpy_node_clear(PyObject *self);
 /* The tensor has got its class: sets the flag and the key that follow from it. */
 void mtpy_mark_subclass(mt_tensor *t);
 int mtpy_set_requires_grad(mt_tensor *t, bool on);
+/* -1 with PyTorch's error for a method that functions under transforms must not call. */
+int mtpy_refuse_in_transform(const char *method);
+/* -1 with the error for reading the memory of a tensor that stands for a batch. */
+int mtpy_refuse_batched(const mt_tensor *t);
 
 /* x[key], x[key] = value: indexing.c */
 PyObject *mtpy_getitem(PyObject *self, PyObject *key);

@@ -17,6 +17,62 @@ as_tensor(PyObject *o)
     return NULL;
 }
 
+static bool
+in_transform(void)
+{
+    const mt_thread *thread = mt_this_thread();
+    return thread->transform || thread->differentiating;
+}
+
+int
+mtpy_refuse_in_transform(const char *method)
+{
+    if (MT_LIKELY(!in_transform()))
+        return 0;
+    PyErr_Format(PyExc_RuntimeError,
+                 "You are attempting to call Tensor.%s() %sinside of a function being transformed by a "
+                 "functorch transform. This is unsupported, please attempt to use the functorch "
+                 "transforms (e.g. grad, vjp, jacrev, jacfwd, hessian) or call %s() outside of a "
+                 "function being transformed instead.",
+                 method,
+                 strcmp(method, "requires_grad_")
+                     ? ""
+                     : "(or perhaps using torch.autograd.functional.* APIs) ",
+                 method);
+    return -1;
+}
+
+int
+mtpy_refuse_batched(const mt_tensor *t)
+{
+    if (MT_LIKELY(!t->value))
+        return 0;
+    PyErr_SetString(PyExc_RuntimeError,
+                    "Cannot access data pointer of Tensor that doesn't have storage");
+    return -1;
+}
+
+/* _active() -> whether the function of a transform runs */
+static PyObject *
+active(PyObject *self, PyObject *unused)
+{
+    (void)self;
+    (void)unused;
+    return PyBool_FromLong(in_transform());
+}
+
+/* _differentiating(+1 or -1): a gradient transform opens or closes */
+static PyObject *
+differentiating(PyObject *self, PyObject *step)
+{
+    (void)self;
+    long n = PyLong_AsLong(step);
+    if (n == -1 && PyErr_Occurred())
+        return NULL;
+    mt_this_thread()->differentiating = (uint16_t)(mt_this_thread()->differentiating + n);
+    Py_RETURN_NONE;
+}
+
 /* ---- vmap --------------------------------------------------------------------------------- */
 
 /* _vmap_increment_nesting(size, "error" | "same" | "different") -> level */
@@ -456,6 +512,8 @@ set_forward_enabled(PyObject *self, PyObject *on)
 static PyMethodDef functions[] = {
     {"_vmap_increment_nesting", vmap_open, METH_VARARGS, NULL},
     {"_vmap_decrement_nesting", vmap_close, METH_NOARGS, NULL},
+    {"_active", active, METH_NOARGS, NULL},
+    {"_differentiating", differentiating, METH_O, NULL},
     {"_vmap_level", vmap_level, METH_NOARGS, NULL},
     {"_add_batch_dim", add_batch_dim, METH_VARARGS, NULL},
     {"_remove_batch_dim", remove_batch_dim, METH_VARARGS, NULL},

@@ -137,7 +137,15 @@ mt_data(const mt_tensor *self)
 /* Wrappers of tensors and meta tensors have a geometry but no memory. */
 MT_INLINE bool mt_has_data(const mt_tensor *t) { return t->storage->data || !t->numel; }
 MT_INLINE bool mt_is_contiguous(const mt_tensor *t) { return t->flags & MT_T_CONTIGUOUS; }
-MT_INLINE bool mt_requires_grad(const mt_tensor *t) { return t->flags & MT_T_REQUIRES_GRAD; }
+
+/* A view needs a gradient too when its base got one after it was taken. */
+MT_INLINE bool
+mt_requires_grad(const mt_tensor *t)
+{
+    uint32_t f = t->flags & (MT_T_REQUIRES_GRAD | MT_T_VIEW);
+    return f && (f & MT_T_REQUIRES_GRAD || t->base->flags & MT_T_REQUIRES_GRAD);
+}
+
 MT_INLINE bool mt_is_meta(const mt_tensor *t) { return t->device.type == MT_META; }
 MT_INLINE bool mt_is_conj(const mt_tensor *t) { return t->keys & MT_KEY_BIT(Conjugate); }
 MT_INLINE bool mt_is_neg(const mt_tensor *t) { return t->keys & MT_KEY_BIT(Negative); }

@@ -20,7 +20,7 @@ class Outcome:
                 self.value, self.error = function(*args, **kwargs), None
             except Exception as error:
                 self.value, self.error = None, error
-        self.warnings = [(w.category.__name__, str(w.message)) for w in caught]
+        self.warnings = [(w.category.__name__, str(w.message).split(" (Triggered internally at")[0]) for w in caught]
 
 
 def plain(value, lib):

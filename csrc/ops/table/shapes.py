@@ -64,7 +64,7 @@ composite("flipud(Tensor self) -> Tensor", doc="Rows reversed.")
 func("roll(Tensor self, int[1] shifts, int[1] dims=[]) -> Tensor", grad={"self": "roll_backward(grad, shifts, dims)"}, jvp="linear", doc="Elements shifted cyclically.")
 helper("roll_backward(Tensor grad, int[] shifts, int[] dims) -> Tensor")
 
-op("cat(Tensor[] tensors, int dim=0) -> Tensor", py=("function",), names=("concat", "concatenate"), grad={"tensors": "cat_backward(grad, tensors, dim)"}, jvp="linear", cast="promote",
+op("cat(Tensor[] tensors, int dim=0) -> Tensor", py=("function",), names=("concat", "concatenate"), grad={"tensors": "cat_backward(grad, tensors.geometry, dim)"}, jvp="linear", cast="promote",
    doc="Tensors joined along a dimension.")
 helper("cat_backward(Tensor grad, Tensor[] tensors, int dim) -> Tensor[]")
 func("stack(Tensor[] tensors, int dim=0) -> Tensor", py=("function",), grad={"tensors": "grad.unbind(dim)"}, jvp="linear", cast="promote", doc="Tensors joined along a new dimension.")

@@ -61,7 +61,7 @@ def backward(
     Arguments as `Tensor.backward`, for several outputs at once. Raises RuntimeError where a gradient
     cannot be made implicitly, or where the graph was freed. Reference: torch.autograd.backward.
     """
-    if _C._functorch._vmap_level():
+    if _C._functorch._active():
         raise RuntimeError("backward() called inside a functorch transform. This is not supported, please use functorch.grad or "
             "functorch.vjp instead or call backward() outside of functorch transforms.")
     if grad_variables is not None:
@@ -78,12 +78,16 @@ def backward(
         grad_tensors = grad_variables
     if inputs is not None and not isinstance(inputs, _C.TensorBase) and len(inputs) == 0:
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+    inputs = _tuple(inputs)
+    for x in inputs:
+        if isinstance(x, _C.TensorBase):
+            x.retain_grad()
     tensors = _tuple(tensors)
     grads = _gradients(tensors, _tuple(grad_tensors, (None,) * len(tensors)))
     if retain_graph is None:
         retain_graph = create_graph
     _C._run_backward(
-        tensors, grads, retain_graph, create_graph, _tuple(inputs), allow_unreachable=True,
+        tensors, grads, retain_graph, create_graph, inputs, allow_unreachable=True,
         accumulate_grad=True,
     )
 
@@ -118,7 +122,8 @@ def grad(
     if retain_graph is None:
         retain_graph = create_graph
     if not inputs:
-        raise ValueError("grad requires non-empty inputs.")
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
+
     def run(grads):
         return _C._run_backward(
             outputs, grads, retain_graph, create_graph, inputs, allow_unreachable=allow_unused,

@@ -92,9 +92,19 @@ def _gradients(outputs, inputs, weights, create_graph=False):
     )
 
 
-def _filled(found, inputs, strict, name):
+_LINEAR = (
+    "While computing the hessian, found that the jacobian of the user-provided function with respect to input {i} "
+    "is independent of the input. This is not allowed in strict mode. You should ensure that your function is "
+    "twice differentiable and that the jacobian depends on the inputs (this would be violated by a linear "
+    "function for example)."
+)
+
+
+def _filled(found, inputs, strict, second=False):
     made = []
     for i, (g, x) in enumerate(zip(found, inputs)):
+        if g is None and strict and second:
+            raise RuntimeError(_LINEAR.format(i=i))
         if g is None and strict:
             raise RuntimeError(
                 f"The output of the user-provided function is independent of input {i}. This is not allowed in "
@@ -125,7 +135,7 @@ def vjp(func, inputs, v=None, create_graph=False, strict=False):
             "The vector v can only be None if the user-provided function returns a single Tensor with a "
             "single element.", create_graph, "vjp",
         )
-        found = _filled(_gradients(outs, ins, v, create_graph), ins, strict, "vjp")
+        found = _filled(_gradients(outs, ins, v, create_graph), ins, strict)
     return _finish(outs, outs_tuple, create_graph), _finish(found, ins_tuple, create_graph)
 
 
@@ -179,7 +189,8 @@ def _second(func, inputs, v, create_graph, strict, name):
     _single(outs, outs_tuple, name)
     _require_graph(outs, strict, _OUTPUT)
     first = _gradients(outs, ins, (_V.ones_like(outs[0]),), create_graph=True)
-    first = _filled(first, ins, strict, name)
+    first = _filled(first, ins, strict)
+    _require_graph(first, strict, _LINEAR)
     return ins, ins_tuple, v, outs, first
 
 
@@ -190,7 +201,7 @@ def vhp(func, inputs, v=None, create_graph=False, strict=False):
 
     with enable_grad():
         ins, ins_tuple, v, outs, first = _second(func, inputs, v, create_graph, strict, "vhp")
-        found = _filled(_gradients(first, ins, v, create_graph), ins, strict, "vhp")
+        found = _filled(_gradients(first, ins, v, create_graph), ins, strict, second=True)
     return _finish(outs, False, create_graph), _finish(found, ins_tuple, create_graph)
 
 
@@ -260,8 +271,10 @@ def _forward_jacobian(func, inputs, create_graph):
     table = jacfwd(checked, argnums=tuple(range(len(ins))))(*ins)
     if not create_graph:
         table = tuple(tuple(x.detach() for x in row) for row in table)
-    rows = tuple(row if ins_tuple else row[0] for row in table)
-    return rows if shape[0] else rows[0]
+    rows = tuple(list(row) if ins_tuple else row[0] for row in table)
+    if not shape[0]:
+        return rows[0]
+    return list(rows) if ins_tuple else rows
 
 
 def _check_strategy(strategy):
@@ -341,10 +354,16 @@ def hessian(
             )
         every = tuple(range(len(ins)))
         plain = ins if create_graph else tuple(x.detach() for x in ins)
-        table = jacfwd(jacrev(scalar, argnums=every), argnums=every)(*plain)
+        table = [list(row) for row in jacfwd(jacrev(scalar, argnums=every), argnums=every)(*plain)]
     else:
         def gradient(*args):
-            return jacobian(scalar, args, create_graph=True, strict=strict)
+            rows = jacobian(scalar, args, create_graph=True, strict=False)
+            if strict:
+                outs = scalar(*args)
+                _require_graph((outs,), True, _OUTPUT)
+                _filled(_gradients((outs,), args, (_V.ones_like(outs),)), args, True)
+                _require_graph(rows, True, _LINEAR)
+            return rows
 
         table = jacobian(gradient, ins, create_graph=create_graph, strict=strict, vectorize=vectorize)
     return table if ins_tuple else table[0][0]

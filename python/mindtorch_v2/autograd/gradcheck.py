@@ -22,7 +22,11 @@ def _tuple(value):
 
 
 def _outputs(fn, inputs):
-    found = _tuple(fn(*inputs))
+    found = fn(*inputs)
+    if not isinstance(found, (tuple, list)):
+        if not isinstance(found, _C.TensorBase):
+            raise AttributeError(f"'{type(found).__name__}' object has no attribute 'requires_grad'")
+        found = (found,)
     return [
         o for o in found
         if isinstance(o, _C.TensorBase) and (o.is_floating_point() or o.is_complex())
@@ -98,10 +102,73 @@ def _near(a, b, atol, rtol):
     return abs(a - b) <= atol + rtol * abs(b)
 
 
+def _forward(fn, inputs, which, number, x):
+    """Products of the Jacobian with the axes of x in forward mode: [element of x][axis][output element]."""
+    from . import forward_ad
+
+    table = []
+    for place in _places(x):
+        rows = []
+        for step in (1, 1j) if x.is_complex() else (1,):
+            v = _C._VariableFunctions.zeros_like(x)
+            v[place] = step
+            with forward_ad.dual_level():
+                args = [forward_ad.make_dual(x.detach(), v) if k == which else _bare(a) for k, a in enumerate(inputs)]
+                out, tangent = forward_ad.unpack_dual(_outputs(fn, args)[number])
+                rows.append([0.0] * out.numel() if tangent is None else _flat(tangent))
+        table.append(rows)
+    return table
+
+
+def _bare(a):
+    return a.detach() if isinstance(a, _C.TensorBase) else a
+
+
+def _matrix(rows, x):
+    """[element of x, element of the output] as a tensor, for comparison and error texts."""
+    if not rows or not rows[0]:
+        return _C._VariableFunctions.zeros([len(rows), 0], dtype=x.dtype)
+    return _C.tensor(rows, dtype=x.dtype)
+
+
+def _along(table, weight, x):
+    """The part Re(conj(weight) * output) of a table by axes, as gradients of x are written."""
+    w = complex(weight).conjugate()
+    made = []
+    for steps in table:
+        axes = [[(w * complex(v)).real for v in step] for step in steps]
+        made.append([complex(re, im) for re, im in zip(*axes)] if x.is_complex() else axes[0])
+    return _matrix(made, x)
+
+
+def _compare(numerical, analytical, output, number, which, weight, atol, rtol, how=""):
+    if all(_near(a, b, atol, rtol) for a, b in zip(_elements(analytical), _elements(numerical))):
+        return
+    part = ""
+    if output.is_complex():
+        part = f"While considering the {'imaginary' if weight == 1j else 'real'} part of complex outputs only, "
+    raise GradcheckError(
+        f"{part}Jacobian {how}mismatch for output {number} with respect to input {which},\n"
+        f"numerical:{numerical}\nanalytical:{analytical}\n"
+    )
+
+
+def _elements(matrix):
+    return [v for row in matrix.tolist() for v in row]
+
+
+def _weights(output):
+    return (1j, 1) if output.is_complex() else (1,)
+
+
 def _check_pair(output, x, table, number, which, atol, rtol, nondet_tol):
-    for weight in (1, 1j) if output.is_complex() else (1,):
+    for weight in _weights(output):
         rows = _analytical(output, x, weight)
         again = _analytical(output, x, weight)
+        n = x.numel()
+        columns = [[0.0] * n if r is None else r for r in rows]
+        analytical = _matrix([[c[j] for c in columns] for j in range(n)], x)
+        _compare(_along(table, weight, x), analytical, output, number, which, weight, atol, rtol)
         for r, s in zip(rows, again):
             if r and any(not _near(a, b, nondet_tol, 0) for a, b in zip(r, s)):
                 raise GradcheckError(
@@ -109,19 +176,33 @@ def _check_pair(output, x, table, number, which, atol, rtol, nondet_tol):
                     "grad_output multiple times gives different values, although analytical gradient "
                     f"matches numerical gradient.The tolerance for nondeterminism was {nondet_tol}."
                 )
-        for i, row in enumerate(rows):
-            for j, steps in enumerate(table):
-                # Re(conj(weight) * d output) along each axis of x
-                w = complex(weight).conjugate()
-                along = [(w * complex(step[i])).real for step in steps]
-                want = complex(*along) if x.is_complex() else along[0]
-                got = 0.0 if row is None else row[j]
-                if not _near(got, want, atol, rtol):
-                    raise GradcheckError(
-                        f"Jacobian mismatch for output {number} with respect to input {which},\n"
-                        f"numerical:{want} at element {j} of the input and {i} of the output\n"
-                        f"analytical:{got}\n"
-                    )
+
+
+def _check_batched(output, number, checked, inputs):
+    """The rows of a Jacobian in one backward by vmap, against one backward each."""
+    from . import grad
+
+    weights = [_C._VariableFunctions.ones_like(output) * (0.3 + k) for k in range(2)]
+    one = [grad(output, checked, w, retain_graph=True, allow_unused=True) for w in weights]
+    try:
+        every = grad(
+            output, checked, _C._VariableFunctions.stack(weights), retain_graph=True, allow_unused=True,
+            is_grads_batched=True,
+        )
+    except RuntimeError as error:
+        raise GradcheckError(
+            "While computing batched gradients, got: " + str(error)
+        ) from error
+    for x, found, a, b in zip(checked, every, *one):
+        if found is None:
+            continue
+        expected = _C._VariableFunctions.stack([_C._VariableFunctions.zeros_like(x) if g is None else g for g in (a, b)])
+        if any(not _near(p, q, 1e-8, 1e-5) for p, q in zip(_flat(found), _flat(expected))):
+            which = next(k for k, i in enumerate(inputs) if i is x)
+            raise GradcheckError(
+                f"For output {number} and input {which}:\n\nBatched gradients differ from those taken one by one."
+                f"\n\nGot:\n{found}\n\nExpected:\n{expected}\n"
+            )
 
 
 def _check_undefined(fn, inputs, checked):
@@ -147,18 +228,22 @@ def gradcheck(
     """Compares backward of `func` at `inputs` with finite differences; True where they agree.
 
     inputs: a tensor or a tuple of arguments; those that require gradients are checked and should be
-    float64 or complex128. nondet_tol: how far two runs of backward may differ. fast_mode is taken as
-    the full comparison. Raises GradcheckError on a mismatch (False without raise_exception),
-    ValueError where no input requires a gradient, NotImplementedError for batched and forward-mode
-    checks. Reference: torch.autograd.gradcheck.
+    float64 or complex128. nondet_tol: how far two runs of backward may differ. check_forward_ad: forward
+    mode too. check_batched_grad: backward under vmap too. fast_mode is taken as the full comparison.
+    Raises GradcheckError on a mismatch (False without raise_exception), ValueError where no input
+    requires a gradient, NotImplementedError for batched forward mode. Reference:
+    torch.autograd.gradcheck.
     """
-    for name, on in (
-        ("check_batched_grad", check_batched_grad),
-        ("check_batched_forward_grad", check_batched_forward_grad),
-        ("check_forward_ad", check_forward_ad),
-    ):
-        if on:
-            raise NotImplementedError(f"gradcheck: {name}=True is not built")
+    if not (check_forward_ad or check_backward_ad):
+        raise AssertionError(
+            "Expected at least one of check_forward_ad or check_backward_ad to be True, but both are False"
+        )
+    if check_batched_grad and not check_backward_ad:
+        raise AssertionError("Setting check_batched_grad=True requires check_backward_ad to be True")
+    if check_batched_forward_grad and not check_forward_ad:
+        raise AssertionError("Setting check_batched_forward_grad=True requires check_forward_ad to be True")
+    if check_batched_forward_grad:
+        raise NotImplementedError("gradcheck: check_batched_forward_grad=True is not built")
     inputs = _tuple(inputs)
     try:
         checked = [x for x in inputs if _is_checked(x)]
@@ -177,8 +262,12 @@ def gradcheck(
                     "precision floating point or complex. ",
                     stacklevel=2,
                 )
-        if not check_backward_ad:
-            return True
+            if _is_checked(x) and any(st == 0 and n > 1 for st, n in zip(x.stride(), x.shape)):
+                raise RuntimeError(
+                    f"The {i}th input has a dimension with stride 0. gradcheck only supports inputs that are "
+                    "non-overlapping to be able to compute the numerical gradients correctly. You should call "
+                    ".contiguous on the input before passing it to gradcheck."
+                )
         outputs = _outputs(func, inputs)
         which = -1
         for x in inputs:
@@ -187,9 +276,28 @@ def gradcheck(
                 continue
             tables = _numerical(func, inputs, x, eps)
             for number, output in enumerate(outputs):
-                if tables is None or not output.requires_grad:
+                if tables is None:
+                    continue
+                if not any(o.requires_grad for o in outputs):
+                    if any(abs(v) > atol for steps in tables[number] for step in steps for v in step):
+                        raise GradcheckError("Numerical gradient for function expected to be zero")
+                    continue
+                if check_forward_ad:
+                    forward = _forward(func, inputs, which, number, x)
+                    for weight in _weights(output):
+                        _compare(
+                            _along(tables[number], weight, x), _along(forward, weight, x), output, number, which, weight,
+                            atol, rtol, "computed with forward mode ",
+                        )
+                if not check_backward_ad or not output.requires_grad:
                     continue
                 _check_pair(output, x, tables[number], number, which, atol, rtol, nondet_tol)
+        if not check_backward_ad or not any(o.requires_grad for o in outputs):
+            return True
+        if check_batched_grad:
+            for number, o in enumerate(outputs):
+                if o.requires_grad:
+                    _check_batched(o, number, checked, inputs)
         if check_grad_dtypes:
             from . import grad
 
@@ -203,7 +311,8 @@ def gradcheck(
                 ):
                     if g is not None and g.dtype != x.dtype:
                         raise GradcheckError("Gradient has dtype mismatch")
-        _check_undefined(func, inputs, checked)
+        if check_undefined_grad:
+            _check_undefined(func, inputs, checked)
     except GradcheckError:
         if raise_exception:
             raise
@@ -222,8 +331,10 @@ def gradgradcheck(
     grad_outputs: weights of the outputs; left out, random ones. Otherwise as `gradcheck`.
     Reference: torch.autograd.gradgradcheck.
     """
-    if check_fwd_over_rev:
-        raise NotImplementedError("gradgradcheck: check_fwd_over_rev=True is not built")
+    if not (check_fwd_over_rev or check_rev_over_rev):
+        raise AssertionError(
+            "Expected at least one of check_fwd_over_rev or check_rev_over_rev to be True"
+        )
     if gen_non_contig_grad_outputs:
         raise NotImplementedError("gradgradcheck: gen_non_contig_grad_outputs=True is not built")
     inputs = _tuple(inputs)
@@ -263,5 +374,6 @@ def gradgradcheck(
         first, (*inputs, *weights), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception,
         nondet_tol=nondet_tol, check_undefined_grad=check_undefined_grad,
         check_grad_dtypes=check_grad_dtypes, check_batched_grad=check_batched_grad,
+        check_forward_ad=check_fwd_over_rev, check_backward_ad=check_rev_over_rev,
         fast_mode=fast_mode, masked=masked,
     )

@@ -19,7 +19,7 @@ def functional_call(module, parameter_and_buffer_dicts, args=None, kwargs=None, 
             repeated = [k for k in part if k in merged]
             if repeated:
                 raise ValueError(
-                    f"{repeated[0]} appeared in multiple dictionaries; behavior of functional call is ambiguous"
+                    f"{repeated} appeared in multiple dictionaries; behavior of functional call is ambiguous"
                 )
             merged.update(part)
     elif isinstance(parameter_and_buffer_dicts, dict):

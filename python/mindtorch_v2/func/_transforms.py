@@ -8,7 +8,9 @@ and cuts from its results the history that leads to those leaves alone.
 import functools
 
 from .. import _C
-from ._tree import flatten, tree_map, unflatten
+from ..utils._pytree import tree_flatten as flatten
+from ..utils._pytree import tree_map, treespec_pprint
+from ..utils._pytree import tree_unflatten as unflatten
 from ._vmap import _name, vmap
 
 __all__ = [
@@ -23,10 +25,17 @@ def _is_tensor(x):
     return isinstance(x, _C.TensorBase)
 
 
-def _modes():
-    from ..autograd import enable_grad
+class _Transform:
+    """Recording is on, and what functions under transforms must not do is refused."""
 
-    return enable_grad()
+    def __enter__(self):
+        self.before = _C.is_grad_enabled()
+        _C._set_grad_enabled(True)
+        _F._differentiating(1)
+
+    def __exit__(self, *error):
+        _F._differentiating(-1)
+        _C._set_grad_enabled(self.before)
 
 
 class _Level:
@@ -41,9 +50,9 @@ class _Level:
 
         def one(x):
             if not _is_tensor(x):
-                return x
+                raise ValueError(f"Thing passed to transform API must be Tensor, got {type(x)}")
             if not (x.is_floating_point() or x.is_complex()):
-                return x
+                raise RuntimeError("only Tensors of floating point dtype can require gradients")
             made = _F._grad_input(x, self.tracked)
             self.leaves += (made,)
             return made
@@ -52,7 +61,13 @@ class _Level:
 
     def give(self, value):
         """`value` as the outside sees it."""
-        return tree_map(lambda x: _F._grad_output(x, self.leaves, self.tracked) if _is_tensor(x) else x, value)
+
+        def one(x):
+            if not _is_tensor(x):
+                raise RuntimeError(f"Expected tensors, got unsupported type {type(x)}")
+            return _F._grad_output(x, self.leaves, self.tracked)
+
+        return tree_map(one, value)
 
 
 def _autograd_grad(outputs, inputs, grads=None):
@@ -85,7 +100,7 @@ def _check_argnums(argnums, count):
     if isinstance(argnums, tuple):
         positive = [n % count for n in argnums]
         if len(set(positive)) != len(positive):
-            raise RuntimeError(f"argnums elements must be unique, got {argnums}")
+            raise RuntimeError(f"argnums elements must be unique, got {tuple(positive)}")
 
 
 def _pick(args, argnums):
@@ -109,7 +124,7 @@ def grad_and_value(func, argnums=0, has_aux=False):
     @functools.wraps(func)
     def wrapper(*args, **kwargs):
         level = _Level()
-        with _modes():
+        with _Transform():
             taken = level.take(_pick(args, argnums))
             output = func(*_replace(args, argnums, taken), **kwargs)
             if has_aux:
@@ -166,7 +181,7 @@ def vjp(func, *primals, has_aux=False):
     outputs that are no tensors and cotangents of another structure. Reference: torch.func.vjp.
     """
     level = _Level()
-    with _modes():
+    with _Transform():
         taken = level.take(primals)
         output = func(*taken)
         if has_aux:
@@ -182,6 +197,11 @@ def vjp(func, *primals, has_aux=False):
                 raise RuntimeError(
                     f"vjp(f, *primals): expected f(*primals) to return only tensors, got unsupported type {type(o)}"
                 )
+        if not outs:
+            raise RuntimeError(
+                "vjp(f, *primals): Expected f to be a function that has non-empty output (got output = "
+                f"{outs})"
+            )
         shown = level.give(output)
         ins, in_structure = flatten(taken)
         where = [i for i, x in enumerate(ins) if _is_tensor(x)]
@@ -192,11 +212,12 @@ def vjp(func, *primals, has_aux=False):
         if structure != out_structure and len(weights) != len(outs):
             raise RuntimeError(
                 f"Expected pytree structure of cotangents to be the same as pytree structure of outputs to "
-                f"the function. cotangents: {structure}, primal output: {out_structure}"
+                f"the function. cotangents: {treespec_pprint(structure)}, primal output: "
+                f"{treespec_pprint(out_structure)}"
             )
         again = _Level()
         again.tracked, again.leaves = level.tracked or _C.is_grad_enabled(), level.leaves
-        with _modes():
+        with _Transform():
             found = _autograd_grad(outs, [ins[i] for i in where], weights)
             gradients = list(ins)
             for i, g in zip(where, found):
@@ -231,7 +252,7 @@ def jvp(func, primals, tangents, *, strict=False, has_aux=False):
         )
     for name, values in (("primals", ins), ("tangents", along)):
         if len(values) == 0:
-            raise RuntimeError(f"jvp(f, primals, tangents): Expected {name} to be a non-empty tuple of Tensors")
+            raise RuntimeError(f"jvp(f, primals, tangents): Expected {name} to contain at least one Tensor.")
         for x in values:
             if not _is_tensor(x):
                 raise RuntimeError(
@@ -240,6 +261,8 @@ def jvp(func, primals, tangents, *, strict=False, has_aux=False):
     from ..autograd.forward_ad import _check_size
 
     for x, t in zip(ins, along):
+        if not (x.is_floating_point() or x.is_complex()):
+            raise ValueError(f"Expected primal to be floating point or complex, but got: {x.dtype}")
         _check_size(x, t)
     before = _C._is_fwd_grad_enabled()
     number = _F._fw_enter()
@@ -378,9 +401,30 @@ def linearize(func, *primals):
     """The value of `func` at `primals`, and the linear function of tangents that is its derivative
     there. Each call of the latter runs `func` again in forward mode. Reference: torch.func.linearize."""
     output = func(*primals)
+    ins, structure = flatten(primals)
 
     def jvp_fn(*tangents):
+        along, other = flatten(tangents)
+        if other != structure:
+            raise RuntimeError(
+                f"Expected the tangents {other} to have the same argspec as the primals {structure}"
+            )
+        for k, (x, t) in enumerate(zip(ins, along)):
+            if x.shape != t.shape:
+                raise RuntimeError(
+                    f"tangent:{k} with shape {t.shape} in flattened pytree doesn't match the shape "
+                    f"{x.shape} of the corresponding primal."
+                )
+            if x.device != t.device:
+                raise RuntimeError(
+                    f"tangent:{k} with device {t.device} in flattened pytree doesn't match the device "
+                    f"{x.device} of the corresponding primal."
+                )
+            if x.dtype != t.dtype:
+                raise RuntimeError(
+                    f"tangent:{k} with dtype {t.dtype} in flattened pytree doesn't match the dtype "
+                    f"{x.dtype} of the corresponding primal."
+                )
         return jvp(func, primals, tangents)[1]
 
     return output, jvp_fn
-

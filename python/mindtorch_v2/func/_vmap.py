@@ -7,7 +7,9 @@ Reference behaviour: PyTorch 2.13's `torch.func.vmap`. Operators on batched tens
 import functools
 
 from .. import _C
-from ._tree import broadcast, flatten, unflatten
+from ..utils._pytree import _broadcast_to_and_flatten as broadcast
+from ..utils._pytree import tree_flatten as flatten
+from ..utils._pytree import tree_unflatten as unflatten
 
 __all__ = ["vmap", "restore_vmap"]
 
@@ -101,6 +103,17 @@ def _remove(result, out_dim, level, size, func):
     return _F._remove_batch_dim(result, level, size, out_dim)
 
 
+def _check_out_dims(out_dims, func):
+    if isinstance(out_dims, int):
+        return
+    for dim in flatten(out_dims)[0]:
+        if not isinstance(dim, int) and dim is not None:
+            raise ValueError(
+                f"vmap({_name(func)}, ..., out_dims={out_dims}): `out_dims` must be an int, None or a python "
+                "collection of ints representing where in the outputs the vmapped dimension should appear."
+            )
+
+
 def _unwrap(results, out_dims, level, size, func):
     leaves, structure = flatten(results)
 
@@ -148,8 +161,12 @@ def _run_chunks(func, size, dims, leaves, structure, out_dims, randomness, chunk
         flat, made = flatten(results)
         parts.append(flat)
     dims_out = broadcast(out_dims, made)
+    for column in zip(*parts):
+        for piece in column:
+            if not isinstance(piece, _C.TensorBase):
+                raise TypeError(f"expected Tensor as element 0 in argument 0, but got {type(piece).__name__}")
     joined = [
-        column[0] if d is None else _C._VariableFunctions.cat(list(column), d)
+        _C._VariableFunctions.cat(list(column), 0 if d is None else d)
         for d, column in zip(dims_out, zip(*parts))
     ]
     return unflatten(joined, made)
@@ -172,6 +189,7 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None):
 
     @functools.wraps(func)
     def wrapped(*args, **kwargs):
+        _check_out_dims(out_dims, func)
         size, dims, leaves, structure = _prepare(in_dims, args, func)
         if chunk_size is not None and chunk_size < size:
             return _run_chunks(
@@ -196,7 +214,7 @@ def restore_vmap(func, in_dims, batch_size, randomness):
             out, where = [], []
             for r in flat:
                 bare = _F._unwrap_batched(r, level) if isinstance(r, _C.TensorBase) else r
-                mapped = bare is None
+                mapped = isinstance(r, _C.TensorBase) and bare is None
                 out.append(_F._remove_batch_dim(r, level, batch_size, 0) if mapped else bare)
                 where.append(0 if mapped else None)
             return unflatten(out, made), unflatten(where, made)

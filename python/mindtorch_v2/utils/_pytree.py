@@ -246,7 +246,12 @@ class TreeSpec:
         return hash((self.type, str(self.context), len(self._children)))
 
     def __repr__(self):
-        inner = ", ".join(map(repr, self._children))
+        return self._text(0)
+
+    def _text(self, indent):
+        """PyTorch's form: every child but the first starts a line of its own."""
+        indent += 2
+        inner = (",\n" + " " * indent).join(child._text(indent) for child in self._children)
         return f"TreeSpec({getattr(self.type, '__name__', self.type)}, {self.context}, [{inner}])"
 
 
@@ -266,7 +271,7 @@ class LeafSpec(TreeSpec):
     def _up_to(self, tree, out):
         out.append(tree)
 
-    def __repr__(self):
+    def _text(self, indent):
         return "*"
 
 
