@@ -1,4 +1,4 @@
-/* Derivatives of gamma and beta draws in their shapes, and of digamma.
+/* Derivatives of gamma and beta draws in their shapes.
  *
  * A draw x of a distribution with cdf F(x; a) moves with the parameter a as if the probability
  * below it were held: dx/da = -(dF/da) / (dF/dx) (implicit reparametrisation; Figurnov, Mohamed and
@@ -129,54 +129,6 @@ beta_gradient(double x, double a, double total)
     return x * (a + b + 2) <= a + 1 ? beta_from_below(x, a, b) : beta_from_above(x, a, b);
 }
 
-/* ---- polygamma ---------------------------------------------------------------------------- */
-
-/* Hurwitz's zeta(s, q), s >= 2: terms up to q + 9, the rest by Euler and Maclaurin. */
-static double
-hurwitz_zeta(double s, double q)
-{
-    static const double factors[] = {/* (2k)! / B_2k */
-                                     12.0, -720.0, 30240.0, -1209600.0, 47900160.0,
-                                     -1307674368000.0 / 691, 74724249600.0,
-                                     -10670622842880000.0 / 3617, 5109094217170944000.0 / 43867,
-                                     -802857662698291200000.0 / 174611};
-    if (q <= 0 && q == floor(q))
-        return INFINITY;
-    double sum = 0, a = q;
-    for (int i = 0; i < 9 || a <= 9; i++, a += 1) {
-        double term = pow(a, -s);
-        sum += term;
-        if (fabs(term) < DBL_EPSILON / 8 * fabs(sum))
-            return sum;
-    }
-    double power = pow(a, -s);
-    sum += power * a / (s - 1) + 0.5 * power;
-    double rising = s;
-    power /= a;
-    for (int k = 0; k < 10; k++) {
-        double term = rising * power / factors[k];
-        sum += term;
-        if (fabs(term) < DBL_EPSILON / 8 * fabs(sum))
-            break;
-        rising *= (s + 2 * k + 1) * (s + 2 * k + 2);
-        power /= a * a;
-    }
-    return sum;
-}
-
-static double
-polygamma_at(int64_t n, double x)
-{
-    if (n == 0)
-        return mt_digamma_f64(x);
-    if (n == 1 && x < 0.5) { /* reflection */
-        double s = sin(M_PI * (x - 2 * floor(x / 2)));
-        return M_PI * M_PI / (s * s) - hurwitz_zeta(2, 1 - x);
-    }
-    double scaled = exp(mt_lgamma_f64((double)n + 1)) * hurwitz_zeta((double)n + 1, x);
-    return n % 2 ? scaled : -scaled;
-}
-
 /* ---- operators ---------------------------------------------------------------------------- */
 
 /* A tensor as contiguous float64 of the given shape. */
@@ -249,36 +201,4 @@ op__dirichlet_grad(mt_tensor *x, mt_tensor *alpha, mt_tensor *total)
 {
     mt_tensor *args[] = {x, alpha, total};
     return elementwise("_dirichlet_grad_cpu", args, 3, beta_gradient);
-}
-
-mt_tensor *
-op_polygamma(int64_t n, mt_tensor *self)
-{
-    mt_dtype dtype = (mt_dtype)self->dtype;
-    if (n < 0)
-        return mt_fail_null(MT_RUNTIME, "polygamma(n, x) does not support negative n.");
-    if (n == 0)
-        return aten_digamma(self);
-    if (mt_is_integral(dtype, true))
-        dtype = mt_default_dtype;
-    if (!mt_is_floating(dtype))
-        return mt_fail_null(MT_NOT_IMPLEMENTED, "\"polygamma\" not implemented for '%s'",
-                            mt_dtypes[dtype].scalar_name);
-    mt_tensor *out = mt_empty(self->ndim, self->sizes, NULL, dtype, self->device);
-    if (!out || mt_is_meta(out))
-        return out;
-    mt_tensor *wide = as_double(self, self->ndim, self->sizes);
-    int rc = wide ? 0 : -1;
-    if (wide) {
-        double *p = mt_data(wide);
-        for (int64_t i = 0; i < wide->numel; i++)
-            p[i] = polygamma_at(n, p[i]);
-        rc = mt_copy_data(out, wide);
-        mt_release(wide);
-    }
-    if (rc < 0) {
-        mt_release(out);
-        return NULL;
-    }
-    return out;
 }

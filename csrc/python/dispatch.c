@@ -127,12 +127,40 @@ all_declined(const mt_op *op, PyObject *mode, const overloaded *o)
     return NULL;
 }
 
+/* The rule that torch.library.register_torch_dispatch set for the class, a new reference; NULL
+ * without an exception where there is none. */
 static PyObject *
-ask_mode(PyObject *mode, PyObject *func, PyObject *types, PyObject *args, PyObject *kwargs)
+rule_of(const mt_op *op, PyObject *func, PyObject *object)
+{
+    if (!(op->flags & MT_OP_CUSTOM))
+        return NULL;
+    PyObject *rules = PyObject_GetAttrString(func, "_torch_dispatch_rules");
+    PyObject *rule = NULL;
+    if (rules && PyDict_Check(rules))
+        rule = Py_XNewRef(PyDict_GetItem(rules, (PyObject *)Py_TYPE(object)));
+    Py_XDECREF(rules);
+    PyErr_Clear();
+    return rule;
+}
+
+static PyObject *
+ask_object(const mt_op *op, PyObject *object, PyObject *mode, PyObject *func, PyObject *types,
+           PyObject *args, PyObject *kwargs)
+{
+    PyObject *rule = rule_of(op, func, object);
+    if (!rule)
+        return PyObject_CallMethodObjArgs(object, torch_dispatch_name, func, types, args, kwargs,
+                                          NULL);
+    PyObject *result = PyObject_CallFunctionObjArgs(rule, mode, func, types, args, kwargs, NULL);
+    Py_DECREF(rule);
+    return result;
+}
+
+static PyObject *
+ask_mode(const mt_op *op, PyObject *mode, PyObject *func, PyObject *types, PyObject *args, PyObject *kwargs)
 {
     PyObject *type, *value, *trace;
-    PyObject *result =
-        PyObject_CallMethodObjArgs(mode, torch_dispatch_name, func, types, args, kwargs, NULL);
+    PyObject *result = ask_object(op, mode, mode, func, types, args, kwargs);
     PyErr_Fetch(&type, &value, &trace);
     if (push_mode(mode) < 0) {
         Py_CLEAR(result);
@@ -155,13 +183,12 @@ ask(const mt_op *op, const overloaded *o, PyObject *args, PyObject *kwargs)
     for (int i = 0; i < o->n; i++)
         PyTuple_SET_ITEM(types, i, Py_NewRef((PyObject *)Py_TYPE(o->args[i])));
     if (mt_this_thread()->dispatch_modes) {
-        if (!(mode = pop_mode()) || !(result = ask_mode(mode, func, types, args, kwargs)))
+        if (!(mode = pop_mode()) || !(result = ask_mode(op, mode, func, types, args, kwargs)))
             goto done;
     }
     for (int i = 0; i < o->n && (!result || result == Py_NotImplemented); i++) {
         Py_CLEAR(result);
-        result = PyObject_CallMethodObjArgs(o->args[i], torch_dispatch_name, func, types, args,
-                                            kwargs, NULL);
+        result = ask_object(op, o->args[i], Py_None, func, types, args, kwargs);
         if (!result)
             goto done;
     }

@@ -109,6 +109,21 @@ vmap_level(PyObject *self, PyObject *unused)
     return PyLong_FromLong(t ? t->level : 0);
 }
 
+/* _vmap_info(level) -> (size of the batch, "error", "same" or "different") of an open level */
+static PyObject *
+vmap_info(PyObject *self, PyObject *number)
+{
+    (void)self;
+    static const char *const words[] = {"error", "same", "different"}; /* ORDER mt_randomness */
+    long level = PyLong_AsLong(number);
+    if (level == -1 && PyErr_Occurred())
+        return NULL;
+    for (const mt_transform *t = mt_this_thread()->transform; t; t = t->outer)
+        if (t->level == level)
+            return Py_BuildValue("(Ls)", (long long)t->size, words[t->randomness]);
+    return PyErr_Format(PyExc_RuntimeError, "no level %ld of vmap is open", level);
+}
+
 /* _add_batch_dim(tensor, dim, level) */
 static PyObject *
 add_batch_dim(PyObject *self, PyObject *args)
@@ -515,6 +530,7 @@ static PyMethodDef functions[] = {
     {"_active", active, METH_NOARGS, NULL},
     {"_differentiating", differentiating, METH_O, NULL},
     {"_vmap_level", vmap_level, METH_NOARGS, NULL},
+    {"_vmap_info", vmap_info, METH_O, NULL},
     {"_add_batch_dim", add_batch_dim, METH_VARARGS, NULL},
     {"_remove_batch_dim", remove_batch_dim, METH_VARARGS, NULL},
     {"_unwrap_batched", unwrap_batched, METH_VARARGS, NULL},

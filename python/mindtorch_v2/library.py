@@ -11,7 +11,8 @@ from ._schema import FunctionSchema
 
 __all__ = [
     "Library", "define", "fallthrough_kernel", "impl", "register_kernel", "register_autograd", "register_fake",
-    "impl_abstract", "custom_op", "CustomOpDef", "infer_schema", "opcheck",
+    "impl_abstract", "register_autocast", "register_torch_dispatch", "register_vmap", "get_ctx", "get_kernel",
+    "custom_op", "CustomOpDef", "infer_schema", "opcheck",
 ]  # fmt: skip
 
 _RESERVED = frozenset({"prim"})
@@ -457,7 +458,8 @@ class CustomOpDef:
     def __init__(self, namespace, name, schema, fn):
         self._namespace, self._name, self._schema, self._init_fn = namespace, name, schema, fn
         self._qualname = f"{namespace}::{name}"
-        self._backward = self._setup = self._fake = None
+        self._fake = None
+        self._kernels, self._disabled = set(), set()  # device types with a kernel; what set_kernel_enabled took away
         previous = _custom.pop(self._qualname, None)
         if previous is not None:
             previous._lib._destroy()
@@ -485,13 +487,20 @@ class CustomOpDef:
                 f"There was no fake impl registered for {self}. This is necessary for torch.compile/export/fx tracing "
                 f"to work. Please use `{self._name}.register_fake` to add an fake impl."
             )
-        return self._fake(*args, **kwargs)
+        from . import _library_rules
+
+        with _library_rules.fake_kernel(self):
+            return self._fake(*args, **kwargs)
 
     def register_kernel(self, device_types, fn=None, /):
         """Registers the implementation for device types (None: all); decorates without fn."""
 
         def register(function):
+            self._kernels.update((device_types,) if isinstance(device_types, str) else device_types or ())
+
             def checked(*args, **kwargs):
+                if self._disabled and _device_of(args, kwargs) in self._disabled:
+                    return self._init_fn(*args, **kwargs)
                 result = function(*args, **kwargs)
                 _check_aliases(self._name, function, args, kwargs, result)
                 return result
@@ -516,6 +525,104 @@ class CustomOpDef:
                 "Please create a functional operator and register an autograd formula for that."
             )
         self._lib.impl(self._name, _make_autograd(overload, backward, setup_context), "Autograd", with_keyset=True)
+
+    def register_vmap(self, func=None):
+        """Registers what the operator does under vmap; see `torch.library.register_vmap`."""
+        return register_vmap(self, func, lib=self._lib)
+
+    def register_autocast(self, device_type, cast_inputs):
+        """Registers a cast of the inputs under autocast; see `torch.library.register_autocast`."""
+        return register_autocast(self, device_type, cast_inputs, lib=self._lib)
+
+    def register_torch_dispatch(self, torch_dispatch_class, fn=None, /):
+        """Registers a rule for a class or mode; see `torch.library.register_torch_dispatch`."""
+        return register_torch_dispatch(self, torch_dispatch_class, fn)
+
+    def set_kernel_enabled(self, device_type, enabled=True):
+        """Context manager: the kernel of a device type is used (or not, then the function that the
+        operator was made of runs instead); what was set before holds again afterwards."""
+        from . import _library_rules
+
+        return _library_rules.kernel_enabled(self, device_type, enabled)
+
+
+def _device_of(args, kwargs):
+    return next((t.device.type for t in _tensors((args, kwargs))), None)
+
+
+def register_vmap(op, func=None, /, *, lib=None):
+    """Registers what an operator does under `torch.vmap`; decorates without func.
+
+    func: ``func(info, in_dims, *args, **kwargs)``, with info.batch_size and info.randomness, in_dims
+    the dimension of the batch in each positional argument (None: no batch), and the arguments with
+    it. Returns (results, out_dims).
+    """
+    from . import _library_rules
+
+    overload, _ = _overload_of(op)
+
+    def register(function):
+        library = lib or _fragment(overload.name())
+        library.impl(overload, _library_rules.make_vmap(overload, function), "FuncTorchBatched")
+
+    return register if func is None else register(func)
+
+
+def register_autocast(op, device_type, cast_inputs, /, *, lib=None):
+    """Casts the floating point inputs of an operator to a dtype while autocast is on.
+
+    device_type: "cpu" or "cuda"; ValueError for others. cast_inputs: the dtype.
+    """
+    from . import _library_rules
+
+    if not isinstance(device_type, str):
+        raise ValueError(f"device_type must be str, got {type(device_type)}")
+    if device_type not in ("cpu", "cuda"):
+        raise ValueError(f"Unknown device type: {device_type}")
+    overload, _ = _overload_of(op)
+    kernel = _library_rules.make_autocast(overload, device_type, cast_inputs)
+    (lib or _fragment(overload.name())).impl(overload, kernel, f"Autocast{device_type.upper()}")
+    return kernel
+
+
+def register_torch_dispatch(op, torch_dispatch_class, func=None, /, *, lib=None):
+    """Registers what happens to an operator below a class with `__torch_dispatch__`, a tensor
+    subclass or a mode; decorates without func.
+
+    func: ``func(mode, func, types, args, kwargs)``, mode None for a subclass; it runs in place of the
+    class's own method.
+    """
+    overload, custom = _overload_of(op)
+    if custom is None and overload.namespace == "aten":
+        raise NotImplementedError("register_torch_dispatch: only operators of torch.library are supported")
+
+    def register(function):
+        rules = vars(overload).setdefault("_torch_dispatch_rules", {})
+        rules[torch_dispatch_class] = function
+        return function
+
+    return register if func is None else register(func)
+
+
+def get_ctx():
+    """What a fake kernel asks for sizes that depend on data: None outside of one.
+
+    There are no fake tensors with such sizes: RuntimeError inside a fake kernel.
+    """
+    from . import _library_rules
+
+    return _library_rules.context()
+
+
+def get_kernel(op, dispatch_key):
+    """The kernel that a dispatch key leads to, an object with ``call_boxed(keys, *args, **kwargs)``.
+
+    ValueError for an unknown key, RuntimeError where the operator has no kernel for it.
+    """
+    from . import _library_rules
+
+    overload, _ = _overload_of(op)
+    return _library_rules.Kernel(overload, dispatch_key)
 
 
 def _tensors(value):

@@ -1,5 +1,4 @@
-"""Samplers with a tensor of parameters, the gradients of gamma and Dirichlet samples, and the
-derivatives of log-gamma."""
+"""Samplers with a tensor of parameters, and the gradients of gamma and Dirichlet samples."""
 
 _GENERATOR = "Generator? generator=None"
 func(f"poisson(Tensor self, {_GENERATOR}) -> Tensor", py=("function",), grad={"self": "zeros_like(grad)"}, flags=("RANDOM",), out=True,
@@ -14,8 +13,3 @@ func("_standard_gamma_grad(Tensor self, Tensor output) -> Tensor", py=("function
      doc="Derivatives of gamma draws `output` in their shapes, at a fixed probability below the draw.")
 func("_dirichlet_grad(Tensor x, Tensor alpha, Tensor total) -> Tensor", py=("function",), out=True,
      doc="Derivatives of shares x ~ Beta(alpha, total - alpha) in alpha at fixed total - alpha and probability, over 1 - x.")
-
-unary("digamma(Tensor self) -> Tensor", kernel="mt_digamma(a)", dtypes=FLOAT, promotes="int_to_float", names=("special_digamma", "special_psi"),
-      grad="grad * polygamma(1, self)", jvp="auto", doc="Derivative of lgamma.")
-func("polygamma(int n, Tensor self) -> Tensor", py=("function",), names=("special_polygamma",), grad={"self": "grad * polygamma(n + 1, self)"}, jvp="auto", out=True,
-     doc="The nth derivative of digamma.")
