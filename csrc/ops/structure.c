@@ -645,46 +645,6 @@ op_repeat_interleave_self_int(mt_tensor *self, int64_t repeats, mt_value dim, mt
 /* ---- norms, sums, reductions -------------------------------------------------------------- */
 
 mt_tensor *
-op_renorm(mt_tensor *self, mt_scalar p, int64_t dim, mt_scalar maxnorm)
-{
-    double order = mt_scalar_f64(p), limit = mt_scalar_f64(maxnorm);
-    if (p.tag == MT_V_COMPLEX)
-        return mt_fail_null(MT_RUNTIME, "renorm: p must be real-valued");
-    if (!(order > 0))
-        return mt_fail_null(MT_RUNTIME, "renorm: non-positive-norm not supported");
-    if (maxnorm.tag == MT_V_COMPLEX)
-        return mt_fail_null(MT_RUNTIME, "renorm: maxnorm must be real-valued");
-    if (!(limit >= 0))
-        return mt_fail_null(MT_RUNTIME, "renorm: expected maxnorm to be >= 0 but got %g", limit);
-    if (self->ndim < 2)
-        return mt_fail_null(MT_RUNTIME, "renorm: input needs at least 2 dimensions, got %d dimensions",
-                            self->ndim);
-    int at = mt_wrap_dim(dim, self->ndim);
-    if (at < 0)
-        return NULL;
-    int64_t others[MT_MAX_DIMS];
-    int n = 0;
-    for (int d = 0; d < self->ndim; d++)
-        if (d != at)
-            others[n++] = d;
-    mt_tensor *norm = aten_linalg_vector_norm(self, p, others, n, true, MT_DTYPE_NONE), *r = NULL;
-    mt_tensor *eps = mt_wrap_scalar(mt_v_float(1e-7)), *shifted = NULL, *ratio = NULL, *over = NULL;
-    mt_tensor *one = mt_wrap_scalar(mt_v_float(1)), *factor = NULL, *inverse = NULL;
-    mt_tensor *bound = mt_wrap_scalar(mt_v_float(limit));
-    if (norm && eps && one && bound && (shifted = aten_add_Tensor(norm, eps, mt_v_int(1))) &&
-        (inverse = aten_reciprocal(shifted)) && (ratio = aten_mul_Tensor(inverse, bound)) &&
-        (over = aten_gt_Tensor(norm, bound)) && (factor = aten_where_self(over, ratio, one))) {
-        mt_tensor *typed = aten_to_dtype(factor, (mt_dtype)norm->dtype, false, false, MT_FORMAT_NONE);
-        r = typed ? aten_mul_Tensor(self, typed) : NULL;
-        mt_xrelease(typed);
-    }
-    mt_tensor *made[] = {norm, eps, shifted, ratio, over, one, factor, inverse, bound};
-    for (size_t i = 0; i < MT_COUNT(made); i++)
-        mt_xrelease(made[i]);
-    return r;
-}
-
-mt_tensor *
 op_sum_to_size(mt_tensor *self, const int64_t *size, int64_t size_n)
 {
     bool ok = size_n <= self->ndim;

@@ -37,9 +37,13 @@ measure(mt_tensor *self, mt_scalar p, int64_t dim, mt_scalar maxnorm, mt_tensor 
 {
     int64_t dims[MT_MAX_DIMS];
     *norm = *over = *inverse = NULL;
-    if (mt_scalar_f64(p) <= 0)
+    if (p.tag == MT_V_COMPLEX)
+        return mt_fail(MT_RUNTIME, "renorm: p must be real-valued");
+    if (!(mt_scalar_f64(p) > 0))
         return mt_fail(MT_RUNTIME, "renorm: non-positive-norm not supported");
-    if (mt_scalar_f64(maxnorm) < 0)
+    if (maxnorm.tag == MT_V_COMPLEX)
+        return mt_fail(MT_RUNTIME, "renorm: maxnorm must be real-valued");
+    if (!(mt_scalar_f64(maxnorm) >= 0))
         return mt_fail(MT_RUNTIME, "renorm: expected maxnorm to be >= 0 but got %g", mt_scalar_f64(maxnorm));
     if (self->ndim < 2)
         return mt_fail(MT_RUNTIME, "renorm: input needs at least 2 dimensions, got %d dimensions", self->ndim);

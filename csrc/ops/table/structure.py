@@ -81,7 +81,6 @@ func("repeat_interleave.Tensor(Tensor repeats, *, SymInt? output_size=None) -> T
 composite("repeat_interleave.self_Tensor(Tensor self, Tensor repeats, int? dim=None, *, SymInt? output_size=None) -> Tensor",
           doc="Each element repeated, as often as it is said.")
 composite("repeat_interleave.self_int(Tensor self, SymInt repeats, int? dim=None, *, SymInt? output_size=None) -> Tensor", doc="Each element repeated.")
-composite("renorm(Tensor self, Scalar p, int dim, Scalar maxnorm) -> Tensor", inplace=True, out=True, doc="Slices scaled to a norm of at most maxnorm.")
 composite("sum_to_size(Tensor self, SymInt[] size) -> Tensor", py=("method",), doc="Summed to a shape that broadcasts to this one.")
 composite("_is_all_true(Tensor self) -> Tensor", body="all(self)", doc="Whether all are true.")
 composite("_is_any_true(Tensor self) -> Tensor", body="any(self)", doc="Whether any is true.")
