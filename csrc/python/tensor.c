@@ -335,18 +335,6 @@ transposed(PyObject *self, bool matrix, bool conjugate)
         r = conjugate ? aten_matrix_H(t) : aten_numpy_T(t);
     return r ? (PyObject *)r : mtpy_raise();
 }
-GETTER(real)
-{
-    NOTHING;
-    mt_tensor *r = aten_real(SELF);
-    return r ? (PyObject *)r : mtpy_raise();
-}
-GETTER(imag)
-{
-    NOTHING;
-    mt_tensor *r = aten_imag(SELF);
-    return r ? (PyObject *)r : mtpy_raise();
-}
 GETTER(T)
 {
     NOTHING;
@@ -381,32 +369,6 @@ GETTER(imag)
     NOTHING;
     mt_tensor *r = aten_imag(SELF);
     return r ? (PyObject *)r : mtpy_raise();
-}
-
-/* x.real = value, x.imag = value: writes into the view */
-static int
-set_part(PyObject *part, PyObject *value)
-{
-    if (!part)
-        return -1;
-    if (!value) {
-        Py_DECREF(part);
-        PyErr_SetString(PyExc_RuntimeError, "Can't delete a part of a complex tensor");
-        return -1;
-    }
-    int rc = mtpy_setitem(part, Py_Ellipsis, value);
-    Py_DECREF(part);
-    return rc;
-}
-static int
-set_real(PyObject *self, PyObject *value, void *unused)
-{
-    return set_part(get_real(self, unused), value);
-}
-static int
-set_imag(PyObject *self, PyObject *value, void *unused)
-{
-    return set_part(get_imag(self, unused), value);
 }
 
 static int
@@ -670,8 +632,6 @@ static PyGetSetDef getset[] = {
     READ_ONLY("is_sparse_csr", get_false, NULL),
     READ_ONLY("is_quantized", get_false, NULL),
     READ_ONLY("is_nested", get_false, NULL),
-    READ_WRITE("real", get_real, set_real, "The real part as a view; a real tensor itself."),
-    READ_WRITE("imag", get_imag, set_imag, "The imaginary part as a view."),
     READ_ONLY("T", get_T, "Dimensions reversed."),
     READ_WRITE("real", get_real, set_real, "The real part, a view; a real tensor is its own."),
     READ_WRITE("imag", get_imag, set_imag, "The imaginary part, a view."),
