@@ -209,7 +209,7 @@ class Derivative:
             if n not in order:
                 raise FormulaError(f"{e.where}: gradient of unknown argument {n!r}")
         self.outputs = [i for i, r in enumerate(s.returns)
-                        if r.type in ("Tensor", "Tensor[]") and r.name not in e.nondiff]
+                        if r.type in ("Tensor", "Tensor[]") and (r.name or f"result{i}") not in e.nondiff]
         self.saves: list[tuple[str, str, int, int]] = []  # name, kind, index, mask
 
     def slot(self, name: str) -> int:

@@ -68,8 +68,18 @@ typedef struct weights {
 } weights;
 
 static int
+gate_count(mode m)
+{
+    return m == LSTM ? 4 : m == GRU ? 3 : 1;
+}
+
+static int
 step(mode m, mt_tensor *gates, const weights *w, mt_tensor **h, mt_tensor **c)
 {
+    int64_t rows = w->w_hh->ndim == 2 ? w->w_hh->sizes[0] : -1;
+    if (rows < 0 || rows % gate_count(m) || gates->sizes[gates->ndim - 1] != rows)
+        return mt_fail(MT_RUNTIME, "weights of shape %s do not fit %lld gates", mt_shape_str(w->w_hh),
+                       (long long)gates->sizes[gates->ndim - 1]);
     mt_tensor *new_h = NULL, *new_c = NULL;
     if (m == LSTM) {
         if (aten__lstm_step(gates, *h, *c, w->w_hh, w->b_hh, w->w_hr, &new_h, &new_c) < 0)
@@ -270,6 +280,8 @@ read_sizes(mt_tensor *batch_sizes, mt_tensor **held)
 {
     if (batch_sizes->dtype != MT_INT64 || batch_sizes->ndim != 1)
         return mt_fail_null(MT_RUNTIME, "batch_sizes should be a one-dimensional int64 tensor");
+    if (mt_is_meta(batch_sizes))
+        return mt_fail_null(MT_NOT_IMPLEMENTED, "batch_sizes lies on the meta device and has no data");
     *held = mt_contiguous_data(batch_sizes, false);
     return *held ? mt_data(*held) : NULL;
 }
@@ -340,9 +352,40 @@ RECURRENT(rnn_relu, RELU)
 /* ---- cells -------------------------------------------------------------------------------- */
 
 static int
+check_cell(mode m, const mt_tensor *input, const mt_tensor *hx, const mt_tensor *cx, const weights *w)
+{
+    if (w->w_ih->ndim != 2 || w->w_hh->ndim != 2)
+        return mt_fail(MT_RUNTIME, "weights of a cell must have two dimensions, but got shapes %s and %s",
+                       mt_shape_str(w->w_ih), mt_shape_str(w->w_hh));
+    int k = gate_count(m);
+    int64_t hidden = w->w_hh->sizes[1];
+    if (input->ndim && input->sizes[input->ndim - 1] != w->w_ih->sizes[1])
+        return mt_fail(MT_RUNTIME, "input has inconsistent input_size: got %lld expected %lld",
+                       (long long)input->sizes[input->ndim - 1], (long long)w->w_ih->sizes[1]);
+    const mt_tensor *states[2] = {hx, cx};
+    for (int i = 0; i < 2 && states[i]; i++) {
+        const mt_tensor *s = states[i];
+        if (s->ndim == 2 && input->ndim == 2 && s->sizes[0] != input->sizes[0])
+            return mt_fail(MT_RUNTIME, "Input batch size %lld doesn't match hidden%d batch size %lld",
+                           (long long)input->sizes[0], i, (long long)s->sizes[0]);
+        if (s->ndim && s->sizes[s->ndim - 1] != hidden)
+            return mt_fail(MT_RUNTIME, "hidden%d has inconsistent hidden_size: got %lld, expected %lld", i,
+                           (long long)s->sizes[s->ndim - 1], (long long)hidden);
+    }
+    const mt_tensor *both[2] = {w->w_ih, w->w_hh};
+    for (int i = 0; i < 2; i++)
+        if (both[i]->sizes[0] != k * hidden)
+            return mt_fail(MT_RUNTIME, "weight_%s first dim must be %d * hidden_size = %lld, but got %lld",
+                           i ? "hh" : "ih", k, (long long)(k * hidden), (long long)both[i]->sizes[0]);
+    return 0;
+}
+
+static int
 run_cell(mode m, mt_tensor *input, mt_tensor *hx, mt_tensor *cx, const weights *w, mt_tensor **h,
          mt_tensor **c)
 {
+    if (check_cell(m, input, hx, cx, w) < 0)
+        return -1;
     mt_tensor *gates = aten_linear(input, w->w_ih, w->b_ih);
     *h = mt_keep(hx);
     *c = cx ? mt_keep(cx) : NULL;
