@@ -179,6 +179,9 @@ set_determinism(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "ip", &mode, &fill))
         return NULL;
     mt_set_determinism((mt_determinism)mode, fill);
+    Py_RETURN_NONE;
+}
+
 /* way: number of torch.nn.attention.SDPBackend */
 static PyObject *
 get_sdp_enabled(PyObject *self, PyObject *way)
