@@ -170,16 +170,6 @@ bmm_impl(mt_call *call, mt_tensor *self, mt_tensor *mat2)
     return product(mt_out(call, 0), self, mat2, MT_COEF(1), MT_COEF(0));
 }
 
-static int
-check_factors(mt_dtype dtype, mt_scalar beta, mt_scalar alpha)
-{
-    if (mt_is_integral(dtype, true) && (beta.tag >= MT_V_FLOAT || alpha.tag >= MT_V_FLOAT))
-        return mt_fail(MT_RUNTIME, "For integral input tensors, argument %s must not be a floating "
-                                   "point number.",
-                       beta.tag >= MT_V_FLOAT ? "beta" : "alpha");
-    return 0;
-}
-
 /* Shape [rows, columns] (after `batch`) that self must expand to. */
 static int
 check_expands(const mt_tensor *self, int n, const int64_t *sizes)
@@ -214,6 +204,8 @@ int
 addmm_meta(mt_call *call, mt_tensor *self, mt_tensor *mat1, mt_tensor *mat2, mt_scalar beta,
            mt_scalar alpha)
 {
+    (void)beta;
+    (void)alpha;
     if (check_mm(mat1, mat2, "mat1") < 0)
         return -1;
     int64_t sizes[2] = {mat1->sizes[0], mat2->sizes[1]};
@@ -224,8 +216,6 @@ addmm_meta(mt_call *call, mt_tensor *self, mt_tensor *mat1, mt_tensor *mat2, mt_
                        mt_dtypes[self->dtype].scalar_name, mt_dtypes[mat2->dtype].scalar_name);
     if (self->dtype == MT_BOOL)
         return mt_fail(MT_NOT_IMPLEMENTED, "\"addmm_impl_cpu_\" not implemented for 'Bool'");
-    if (check_factors((mt_dtype)self->dtype, beta, alpha) < 0)
-        return -1;
     return mt_set_output(call, 0, 2, sizes, NULL, (mt_dtype)mat1->dtype, mat1->device);
 }
 
@@ -251,6 +241,8 @@ int
 baddbmm_meta(mt_call *call, mt_tensor *self, mt_tensor *batch1, mt_tensor *batch2, mt_scalar beta,
              mt_scalar alpha)
 {
+    (void)beta;
+    (void)alpha;
     if (check_bmm(batch1, batch2, "batch1", "batch2") < 0)
         return -1;
     int64_t sizes[3] = {batch1->sizes[0], batch1->sizes[1], batch2->sizes[2]};
@@ -262,8 +254,6 @@ baddbmm_meta(mt_call *call, mt_tensor *self, mt_tensor *batch1, mt_tensor *batch
                        mt_c_name((mt_dtype)batch2->dtype));
     if (self->dtype == MT_BOOL)
         return mt_fail(MT_NOT_IMPLEMENTED, "\"baddbmm\" not implemented for 'Bool'");
-    if (check_factors((mt_dtype)self->dtype, beta, alpha) < 0)
-        return -1;
     return mt_set_output(call, 0, 3, sizes, NULL, (mt_dtype)batch1->dtype, batch1->device);
 }
 
@@ -332,8 +322,9 @@ int
 addmv_meta(mt_call *call, mt_tensor *self, mt_tensor *mat, mt_tensor *vec, mt_scalar beta,
            mt_scalar alpha)
 {
-    if (check_mv(mat, vec) < 0 || check_expands(self, 1, mat->sizes) < 0 ||
-        check_factors((mt_dtype)mat->dtype, beta, alpha) < 0)
+    (void)beta;
+    (void)alpha;
+    if (check_mv(mat, vec) < 0 || check_expands(self, 1, mat->sizes) < 0)
         return -1;
     if (self->dtype != mat->dtype)
         return mt_fail(MT_RUNTIME, "expected scalar type %s but found %s",
@@ -553,7 +544,8 @@ op_tensordot(mt_tensor *self, mt_tensor *other, const int64_t *dims_self, int64_
         if (self->sizes[d] == other->sizes[e] || (!left && self->sizes[d] != 1))
             continue;
         int64_t at = left ? d : e;
-        mt_tensor *t = aten_sum_dim_IntList(left ? self : other, &at, 1, true, MT_DTYPE_NONE);
+        mt_tensor *t = aten_sum_dim_IntList(left ? self : other, &at, 1, true,
+                                            (mt_dtype)(left ? self : other)->dtype);
         mt_tensor *r = t ? aten_tensordot(left ? t : self, left ? other : t, dims_self, n, dims_other, m)
                          : NULL;
         mt_xrelease(t);
@@ -663,7 +655,7 @@ op_addbmm(mt_tensor *self, mt_tensor *batch1, mt_tensor *batch2, mt_scalar beta,
         alpha = mt_v_int(mt_scalar_i64(alpha));
     }
     int64_t first = 0;
-    mt_tensor *p = aten_bmm(batch1, batch2), *sum = p ? aten_sum_dim_IntList(p, &first, 1, false, MT_DTYPE_NONE) : NULL;
+    mt_tensor *p = aten_bmm(batch1, batch2), *sum = p ? aten_sum_dim_IntList(p, &first, 1, false, (mt_dtype)p->dtype) : NULL;
     mt_xrelease(p);
     return blend(self, sum, beta, alpha);
 }

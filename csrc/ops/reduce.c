@@ -584,12 +584,37 @@ linalg_vector_norm_impl(mt_call *call, mt_tensor *self, mt_scalar ord, const int
     return rc;
 }
 
+/* log sum exp(x - m) + m, m the largest real part where that is finite. */
+static int
+complex_logsumexp(mt_tensor *out, mt_tensor *self, const int64_t *dim, int64_t dim_n, bool keepdim)
+{
+    mt_tensor *re = NULL, *top = NULL, *finite = NULL, *zero = NULL, *shift = NULL, *low = NULL,
+              *e = NULL, *sum = NULL, *log = NULL, *back = NULL, *r = NULL;
+    int rc = -1;
+    if (self->numel == 0) {
+        rc = mt_fill_data(out, mt_v_float(-INFINITY));
+        goto done;
+    }
+    if (!(re = aten_real(self)) || !(top = aten_amax(re, dim, dim_n, true)) ||
+        !(finite = aten_isfinite(top)) ||
+        !(zero = aten_zeros_like(top, MT_DTYPE_NONE, -1, MT_NO_DEVICE, mt_v_none(), MT_FORMAT_NONE)) ||
+        !(shift = aten_where_self(finite, top, zero)) || !(low = aten_sub_Tensor(self, shift, mt_v_int(1))) ||
+        !(e = aten_exp(low)) || !(sum = aten_sum_dim_IntList(e, dim, dim_n, keepdim, MT_DTYPE_NONE)) ||
+        !(log = aten_log(sum)) || !(back = aten_view(shift, out->sizes, out->ndim)) ||
+        !(r = aten_add_Tensor(log, back, mt_v_int(1))))
+        goto done;
+    rc = mt_copy_data(out, r);
+done:;
+    mt_tensor *all[] = {re, top, finite, zero, shift, low, e, sum, log, back, r};
+    for (size_t i = 0; i < MT_COUNT(all); i++)
+        mt_xrelease(all[i]);
+    return rc;
+}
+
 int
 logsumexp_meta(mt_call *call, mt_tensor *self, const int64_t *dim, int64_t dim_n, bool keepdim)
 {
     mt_dtype d = (mt_dtype)self->dtype;
-    if (mt_is_complex(d))
-        return mt_fail(MT_NOT_IMPLEMENTED, "logsumexp of complex tensors is not implemented");
     return reduced_meta(call, 0, self, dim, dim_n, keepdim,
                         mt_is_integral(d, true) ? mt_default_dtype : d);
 }
@@ -597,7 +622,8 @@ logsumexp_meta(mt_call *call, mt_tensor *self, const int64_t *dim, int64_t dim_n
 int
 logsumexp_impl(mt_call *call, mt_tensor *self, const int64_t *dim, int64_t dim_n, bool keepdim)
 {
-    (void)keepdim;
+    if (mt_is_complex((mt_dtype)self->dtype))
+        return complex_logsumexp(mt_out(call, 0), self, dim, dim_n, keepdim);
     return reduce_to(call, self, dim, dim_n, MT_ROW_LOGSUMEXP,
                      mt_row_dtype((mt_dtype)mt_out(call, 0)->dtype));
 }

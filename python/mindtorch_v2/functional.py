@@ -268,6 +268,6 @@ def unravel_index(indices, shape):
         raise ValueError(f"'shape' cannot have negative values, but got {tuple(shape)}")
     made, step = [], 1
     for size in reversed(shape):
-        made.append(indices.div(step, rounding_mode="floor") % size)
+        made.append((indices.div(step, rounding_mode="floor") % size).long())
         step *= size
     return tuple(reversed(made))

@@ -111,7 +111,7 @@ for _sig, _out, _node, _dim, _keep, _dt in (
     op(_sig, out=_out, node=f"NormBackward{_node}", flags=_PACKED,
        grad={"self": f"_norm_backward(grad, self, p, result, {_dim}, {_keep})"}, doc="Norm of the elements.")
 op("logsumexp(Tensor self, int[1] dim, bool keepdim=False) -> Tensor", flags=_PACKED, names=("special_logsumexp",),
-   grad={"self": "restore_dims(grad, self.shape, dim, keepdim) * (self - restore_dims(result, self.shape, dim, keepdim)).exp()"},
+   grad={"self": "restore_dims(grad, self.shape, dim, keepdim) * (self - restore_dims(result, self.shape, dim, keepdim)).exp().conj()"},
    doc="log of the sum of exponentials over the dimensions.")
 
 # ---- scans ---------------------------------------------------------------------------------------
