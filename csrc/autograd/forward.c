@@ -390,6 +390,14 @@ mt_forward_mode(mt_call *call)
         mt_fail(MT_NOT_IMPLEMENTED, "forward mode of %s", op->name);
         goto done;
     }
+    if (op->flags & MT_OP_OUT) {
+        const char *name = strstr(op->name, "::");
+        mt_fail(MT_NOT_IMPLEMENTED,
+                "Trying to use forward AD with %s_out that does not support it because it is an out= "
+                "function",
+                name ? name + 2 : op->name);
+        goto done;
+    }
     if (d && collect(call, d, id, d->tangent != NULL, &in) < 0)
         goto done;
     if (d && op->flags & MT_OP_INPLACE && !(old = aten_clone(given[0].u.t, MT_FORMAT_NONE)))

@@ -52,17 +52,10 @@ mt_vmap_close(void)
     free(t);
 }
 
-/* The thread as it was outside of a level. */
-typedef struct outside {
-    mt_thread *thread;
-    mt_transform *transform;
-    mt_key_guard keys;
-} outside;
-
-static outside
-step_out(mt_thread *thread, int level)
+mt_outside
+mt_vmap_step_out(mt_thread *thread, int level)
 {
-    outside saved = {thread, thread->transform, {thread->included, thread->excluded}};
+    mt_outside saved = {thread, thread->transform, {thread->included, thread->excluded}};
     mt_transform *t = thread->transform;
     while (t && t->level >= level)
         t = t->outer;
@@ -79,8 +72,8 @@ step_out(mt_thread *thread, int level)
     return saved;
 }
 
-static void
-step_in(outside saved)
+void
+mt_vmap_step_in(mt_outside saved)
 {
     saved.thread->transform = saved.transform;
     mt_restore_keys(saved.thread, saved.keys);
@@ -286,7 +279,7 @@ mt_handle_batched(mt_call *call)
     mt_batch b = {.call = call, .op = op, .level = mt_call_level(call), .size = -1};
     if (!b.level)
         return mt_handle_missing(call);
-    outside saved = step_out(call->thread, b.level);
+    mt_outside saved = mt_vmap_step_out(call->thread, b.level);
     int rc = -1;
     if (unwrap(&b) < 0)
         goto done;
@@ -300,7 +293,7 @@ mt_handle_batched(mt_call *call)
         mt_release_rets(op, call->rets);
 done:
     discard(&b);
-    step_in(saved);
+    mt_vmap_step_in(saved);
     return rc;
 }
 
@@ -470,13 +463,13 @@ mt_handle_vmap_mode(mt_call *call)
         /* one draw for all, or one call on the values, where outer levels have their say */
         if (batched)
             return mt_redispatch_below(call, MT_F_FuncTorchVmapMode);
-        outside saved = step_out(thread, t->level);
+        mt_outside saved = mt_vmap_step_out(thread, t->level);
         int rc = mt_dispatch(op, call->args, call->rets);
-        step_in(saved);
+        mt_vmap_step_in(saved);
         return rc;
     }
     mt_batch b = {.call = call, .op = op, .level = t->level, .size = t->size, .any = true};
-    outside saved = step_out(thread, t->level);
+    mt_outside saved = mt_vmap_step_out(thread, t->level);
     memcpy(b.args, call->args, op->nargs * sizeof(mt_value));
     int rc = 0;
     bool tensors = false;
@@ -490,6 +483,6 @@ mt_handle_vmap_mode(mt_call *call)
     if (rc == 0 && (rc = wrap(&b)) < 0)
         mt_release_rets(op, call->rets);
     discard(&b);
-    step_in(saved);
+    mt_vmap_step_in(saved);
     return rc;
 }

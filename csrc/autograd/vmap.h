@@ -25,6 +25,15 @@ int mt_call_level(const mt_call *call);
 /* "vmap: It looks like you're calling …": for what needs the number in a batched tensor. */
 int mt_vmap_no_item(void);
 
+/* The thread as it was outside of a level, until it steps in again. */
+typedef struct mt_outside {
+    mt_thread *thread;
+    struct mt_transform *transform;
+    mt_key_guard keys;
+} mt_outside;
+mt_outside mt_vmap_step_out(mt_thread *thread, int level);
+void mt_vmap_step_in(mt_outside saved);
+
 /* ---- what rules work on ------------------------------------------------------------------- */
 
 #define MT_BATCH_ARGS 64

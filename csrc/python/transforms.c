@@ -124,18 +124,63 @@ vmap_info(PyObject *self, PyObject *number)
     return PyErr_Format(PyExc_RuntimeError, "no level %ld of vmap is open", level);
 }
 
-/* _add_batch_dim(tensor, dim, level) */
+/* _vmap_randomness(level) */
+static PyObject *
+vmap_randomness(PyObject *self, PyObject *number)
+{
+    (void)self;
+    long level = PyLong_AsLong(number);
+    const mt_transform *t = mt_this_thread()->transform;
+    while (t && t->level != level)
+        t = t->outer;
+    if (!t)
+        return PyErr_Format(PyExc_RuntimeError, "no vmap of level %ld is open", level);
+    return PyUnicode_FromString(t->randomness == MT_RANDOM_ERROR  ? "error"
+                                : t->randomness == MT_RANDOM_SAME ? "same"
+                                                                  : "different");
+}
+
+/* _outside(level, grad_mode, forward_levels, function) -> function() called as if this level and those
+ * within it were not open */
+static PyObject *
+run_outside(PyObject *self, PyObject *args)
+{
+    (void)self;
+    int level, grad_mode, forward_levels;
+    PyObject *function;
+    if (!PyArg_ParseTuple(args, "ipiO:_outside", &level, &grad_mode, &forward_levels, &function))
+        return NULL;
+    mt_thread *thread = mt_this_thread();
+    bool before = thread->grad_mode;
+    uint8_t forward = thread->fw_level;
+    mt_outside saved = mt_vmap_step_out(thread, level);
+    thread->grad_mode = grad_mode;
+    thread->fw_level = (uint8_t)forward_levels;
+    PyObject *made = PyObject_CallNoArgs(function);
+    thread->grad_mode = before;
+    thread->fw_level = forward;
+    mt_vmap_step_in(saved);
+    return made;
+}
+
+/* _add_batch_dim(tensor, dim or None, level): None for what is the same in all examples */
 static PyObject *
 add_batch_dim(PyObject *self, PyObject *args)
 {
     (void)self;
-    PyObject *o;
-    long long dim;
+    PyObject *o, *where;
     int level;
-    if (!PyArg_ParseTuple(args, "OLi:_add_batch_dim", &o, &dim, &level))
+    if (!PyArg_ParseTuple(args, "OOi:_add_batch_dim", &o, &where, &level))
         return NULL;
     mt_tensor *t = as_tensor(o);
     if (!t)
+        return NULL;
+    if (where == Py_None) {
+        mt_tensor *same = mt_batched(t, level, -1);
+        return same ? (PyObject *)same : mtpy_raise();
+    }
+    int64_t dim = PyLong_AsLongLong(where);
+    if (dim == -1 && PyErr_Occurred())
         return NULL;
     mt_tensor *front = dim == 0 ? mt_keep(t) : aten_movedim_int(t, dim, 0);
     mt_tensor *made = front ? mt_batched(front, level, 0) : NULL;
@@ -531,6 +576,8 @@ static PyMethodDef functions[] = {
     {"_differentiating", differentiating, METH_O, NULL},
     {"_vmap_level", vmap_level, METH_NOARGS, NULL},
     {"_vmap_info", vmap_info, METH_O, NULL},
+    {"_vmap_randomness", vmap_randomness, METH_O, NULL},
+    {"_outside", run_outside, METH_VARARGS, NULL},
     {"_add_batch_dim", add_batch_dim, METH_VARARGS, NULL},
     {"_remove_batch_dim", remove_batch_dim, METH_VARARGS, NULL},
     {"_unwrap_batched", unwrap_batched, METH_VARARGS, NULL},

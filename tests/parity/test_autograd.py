@@ -263,8 +263,8 @@ def inference_more(t, x):
 def multi_output(t, x):
     b = x * 1
     out = []
-    for parts in (b.unbind(0), b.split(1), b.chunk(2), t.tensor_split(b, 2), b.split([1, 1]), b.hsplit(3), t.unsafe_chunk(b, 2)):
-        out.append((Outcome(lambda p: p.mul_(2)[0], parts[0]), history(parts[0])))
+    for parts in (b.unbind(0), b.split(1), b.chunk(2), t.tensor_split(b, 2), b.split([1, 1]), b.hsplit(3)):
+        out.append((Outcome(lambda p: p.mul_(2)[0], parts[0]), Outcome(history, parts[0])))
         out.append(Outcome(lambda p: p.view(-1).mul_(2), parts[1]))
     return out
 
@@ -397,7 +397,7 @@ def version_errors(t, x):
         lambda b: b.relu(), lambda b: b.abs(), lambda b: t.where(b > 0, b, x), lambda b: b.clamp(0, 0.5), lambda b: b.index_select(0, t.tensor([0])), 
         lambda b: b / x, lambda b: x / b, lambda b: b.mean(), lambda b: b.std(), lambda b: b.sigmoid(), lambda b: b.view(6), lambda b: b.as_strided((2,), (1,)), lambda b: b.expand(2, 2, 3), lambda b: b.repeat(2, 1),
         lambda b: t.nn.functional.linear(b, x), lambda b: t.nn.functional.layer_norm(b, (3,)), lambda b: b.logsumexp(0), lambda b: b.flip(0), lambda b: b.masked_fill(b > 1, 0), lambda b: b.diagonal(), lambda b: b.sqrt(), lambda b: b.to(t.float64), lambda b: b.clone(),
-        lambda b: b.unfold(1, 2, 1), lambda b: b.median(), lambda b: t.lerp(b, x, 0.3), lambda b: t.addmm(b, x @ x.t(), x), lambda b: b.triu(), lambda b: b.roll(1), lambda b: t.atan2(b, x), lambda b: t.stack([b, x]), lambda b: b.pow(x), lambda b: t.nn.functional.gelu(b), lambda b: t.nn.functional.softplus(b), lambda b: t.nn.functional.elu(b), lambda b: t.nn.functional.silu(b), lambda b: t.nn.functional.leaky_relu(b), lambda b: t.nn.functional.hardtanh(b), lambda b: t.nn.functional.logsigmoid(b), lambda b: t.nn.functional.mse_loss(b, x), lambda b: t.nn.functional.smooth_l1_loss(b, x), lambda b: t.nn.functional.cross_entropy(b, t.tensor([0, 1])), lambda b: t.nn.functional.max_pool1d(b, 2), lambda b: t.nn.functional.avg_pool1d(b, 2), lambda b: t.nn.functional.pad(b, (1, 1)), lambda b: b.scatter(1, t.tensor([[0]]), 1.0), lambda b: b.index_add(0, t.tensor([0]), x[:1]), lambda b: b.topk(2)[0], lambda b: b.kthvalue(1)[0], lambda b: b.amax(0), lambda b: b.dist(x), lambda b: b.erf(), lambda b: b.log1p(), lambda b: b.expm1(), lambda b: b.reciprocal(), lambda b: b.rsqrt(), lambda b: b.log(),
+        lambda b: b.unfold(1, 2, 1), lambda b: b.median(), lambda b: t.lerp(b, x, 0.3), lambda b: t.addmm(b, x @ x.t(), x), lambda b: b.triu(), lambda b: b.roll(1), lambda b: t.atan2(b, x), lambda b: t.stack([b, x]), lambda b: b.pow(x), lambda b: t.nn.functional.gelu(b), lambda b: t.nn.functional.softplus(b), lambda b: t.nn.functional.elu(b), lambda b: t.nn.functional.silu(b), lambda b: t.nn.functional.leaky_relu(b), lambda b: t.nn.functional.hardtanh(b), lambda b: t.nn.functional.logsigmoid(b), lambda b: t.nn.functional.cross_entropy(b, t.tensor([0, 1])), lambda b: t.nn.functional.max_pool1d(b, 2), lambda b: t.nn.functional.avg_pool1d(b, 2), lambda b: t.nn.functional.pad(b, (1, 1)), lambda b: b.scatter(1, t.tensor([[0]]), 1.0), lambda b: b.index_add(0, t.tensor([0]), x[:1]), lambda b: b.topk(2)[0], lambda b: b.kthvalue(1)[0], lambda b: b.amax(0), lambda b: b.erf(), lambda b: b.log1p(), lambda b: b.expm1(), lambda b: b.reciprocal(), lambda b: b.rsqrt(), lambda b: b.log(),
     ):  # fmt: skip
         trial(f)
 

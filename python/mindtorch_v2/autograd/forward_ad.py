@@ -64,6 +64,8 @@ def make_dual(tensor, tangent, *, level=None):
         raise ValueError(f"Expected primal to be floating point or complex, but got: {tensor.dtype}")
     if not (tangent.is_floating_point() or tangent.is_complex()):
         raise ValueError(f"Expected tangent to be floating point or complex, but got: {tangent.dtype}")
+    if level != _current_level:
+        raise RuntimeError("Invalid level given to _make_dual")
     if _F._tangent_of(tensor, _number) is not None:
         raise RuntimeError(
             "Making a dual Tensor based on a Tensor that already has a forward gradient at the same level "
@@ -86,6 +88,10 @@ def unpack_dual(tensor, *, level=None):
     """(primal, tangent) of `tensor`; the tangent is None where there is none."""
     if level is None:
         level = _current_level
+    if not isinstance(tensor, _C.TensorBase):
+        raise TypeError(
+            f"_unpack_dual(): argument 'dual' (position 1) must be Tensor, not {type(tensor).__name__}"
+        )
     if level < 0 or _number is None:
         return UnpackedDualTensor(tensor, None)
     tangent = _F._tangent_of(tensor, _number)

@@ -114,6 +114,10 @@ class Function(_C._FunctionBase, FunctionCtx, metaclass=FunctionMeta):
             args, kwargs = bound.args, {}
         if kwargs:
             raise TypeError(f"forward() got an unexpected keyword argument '{next(iter(kwargs))}'")
+        if _C._functorch._active():
+            from . import _function_vmap
+
+            return _function_vmap.apply(cls, args)
         return super().apply(*args)
 
 
