@@ -77,6 +77,7 @@ _LAZY = {
         "set_deterministic_debug_mode get_deterministic_debug_mode set_warn_always is_warn_always_enabled "
         "set_num_interop_threads get_num_interop_threads compiled_with_cxx11_abi get_file_path".split(), "_switches"
     ),
+    **dict.fromkeys(("finfo", "iinfo"), "_type_info"),
     "AcceleratorError": "_errors",
     "OutOfMemoryError": "_errors",
 }

@@ -16,7 +16,7 @@ def t(values):
 # of one real variable: distribution and an interval that holds nearly all of it
 CONTINUOUS = {
     "Beta": (lambda: D.Beta(t(2.0), t(3.5)), 0, 1),
-    "Cauchy": (lambda: D.Cauchy(t(0.5), t(0.01)), -200, 200),
+    "Cauchy": (lambda: D.Cauchy(t(0.5), t(0.5)), -200, 200),
     "Chi2": (lambda: D.Chi2(t(4.0)), 0, 60),
     "ContinuousBernoulli": (lambda: D.ContinuousBernoulli(t(0.2)), 0, 1),
     "ContinuousBernoulli near half": (lambda: D.ContinuousBernoulli(t(0.5002)), 0, 1),
@@ -24,7 +24,7 @@ CONTINUOUS = {
     "FisherSnedecor": (lambda: D.FisherSnedecor(t(6.0), t(30.0)), 0, 60),
     "Gamma": (lambda: D.Gamma(t(2.5), t(1.5)), 0, 40),
     "GeneralizedPareto": (lambda: D.GeneralizedPareto(t(0.5), t(1.0), t(-0.3)), 0.5, 3.8333333),
-    "Gumbel": (lambda: D.Gumbel(t(0.5), t(1.2)), -10, 45),
+    "Gumbel": (lambda: D.Gumbel(t(0.5), t(1.2)), -3.5, 40),
     "HalfNormal": (lambda: D.HalfNormal(t(1.3)), 0, 14),
     "InverseGamma": (lambda: D.InverseGamma(t(6.0), t(2.0)), 0, 40),
     "Kumaraswamy": (lambda: D.Kumaraswamy(t(2.0), t(3.0)), 0, 1),
@@ -195,7 +195,7 @@ def test_correlation_matrices():
     assert bool(D.constraints.corr_cholesky.check(factors).all())
     r = factors @ factors.mT
     # each correlation is 2 x - 1 with x ~ Beta(c + (n - 2) / 2, the same): variance 1 / (2 c + n - 1)
-    off = r[:, 3, 0]
+    off = r[:, 1, 0]
     assert abs(float(off.mean())) < 0.04
     assert abs(float(off.var()) - 1 / 7) < 0.02
 
@@ -203,10 +203,8 @@ def test_correlation_matrices():
 GAMMA = [(0.05, 1e-4), (0.3, 0.2), (1.0, 1.0), (2.5, 0.1), (2.5, 9.0), (30.0, 25.0), (30.0, 45.0), (900.0, 930.0)]
 
 
-def gamma_cdf(a, x, n=200000):
-    """By the midpoint rule in u = y^a, which takes the singularity away: dy = u^(1/a - 1) / a du."""
-    u, width = grid(0.0, x**a, n)
-    return float((-(u ** (1 / a))).exp().sum()) * width / a / math.gamma(a)
+def gamma_cdf(a, x):
+    return float(torch.special.gammainc(t(a), t(x)))
 
 
 @pytest.mark.parametrize("a, x", [c for c in GAMMA if c[0] < 20])
@@ -232,7 +230,12 @@ def test_gradient_of_large_gamma_draws(a):
 @pytest.mark.parametrize("q", [0.05, 0.4, 0.9])
 def test_gradient_of_beta_draws(a, b, q):
     def cdf(first, x):
-        """By the substitution u = y^first."""
+        """By the midpoint rule; for a small exponent with the substitution u = y^first, which takes the
+        singularity away."""
+        if first > 3:
+            u, width = grid(0.0, x, 200000)
+            log_beta = math.lgamma(first) + math.lgamma(b) - math.lgamma(first + b)
+            return float((u ** (first - 1) * (1 - u) ** (b - 1)).sum()) * width * math.exp(-log_beta)
         u, width = grid(0.0, x**first, 200000)
         total = (((1 - u ** (1 / first)) ** (b - 1)).sum()) * width / first
         log_beta = math.lgamma(first) + math.lgamma(b) - math.lgamma(first + b)

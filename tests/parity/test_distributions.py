@@ -136,7 +136,8 @@ def arguments(lib, kwargs, dtype, grad=False):
 
 def make(lib, name, i, dtype=None, grad=False):
     kwargs, values = CASES[name][i]
-    dtype = dtype or lib.float64
+    # PyTorch's generalized Pareto distribution mixes its dtype with the default one
+    dtype = dtype or (lib.float32 if name == "GeneralizedPareto" else lib.float64)
     made = arguments(lib, kwargs, dtype, grad)
     number = {"Categorical": lib.int64}.get(name, dtype)
     return getattr(lib.distributions, name)(**made), lib.tensor(values, dtype=number), made
@@ -185,6 +186,8 @@ def test_samples(name, i, dtype):
 
     tensors = any(isinstance(value, list) for value in CASES[name][i][0].values())
     tolerance = 1e-9 if dtype == "float64" and tensors else 2e-5
+    if (name, dtype) == ("LKJCholesky", "float32"):
+        tolerance = 2e-4  # the diagonal is the root of a small difference
     compare(scenario, mindtorch_v2, torch, rtol=tolerance, atol=tolerance)
 
 
@@ -194,7 +197,7 @@ def test_expand(name, i):
         d, values, _ = make(lib, name, i)
         wide = d.expand((4,) + tuple(d.batch_shape))
         yield wide.batch_shape, wide.event_shape, repr(wide), type(wide).__name__
-        yield wide.log_prob(values)
+        yield Outcome(wide.log_prob, values)
         yield Outcome(lambda: wide.mean), Outcome(lambda: wide.variance)
         yield wide.sample((3,))
 
@@ -218,7 +221,8 @@ def test_gradients_of_densities(name, i):
 FITTED = {"Beta", "Dirichlet", "Gamma", "Chi2", "InverseGamma", "StudentT", "FisherSnedecor", "Wishart"}
 
 
-@pytest.mark.parametrize("name, i", EVERY)
+# PyTorch writes into the mask that the gradient of its Wishart draws needs: it raises
+@pytest.mark.parametrize("name, i", [(name, i) for name, i in EVERY if name != "Wishart"])
 def test_gradients_of_samples(name, i):
     def scenario(lib):
         d, _, made = make(lib, name, i, grad=True)
@@ -291,7 +295,7 @@ def test_kl_of_vectors():
             t([0.1, 1.0, -1.0]), t([[1.0, 0.2], [0.5, -0.3], [0.1, 0.7]]), t([0.5, 1.0, 2.0])
         )
         low2 = D.LowRankMultivariateNormal(
-            t([0.0, 1.0, 0.0]), t([[0.3], [0.5], [0.1]]), t([[0.4, 1.0, 1.0]] * 2)
+            t([0.0, 1.0, 0.0]), t([[0.3], [0.5], [0.1]]), t([0.4, 1.0, 1.0])
         )
         for p in (full, other, low, low2):
             for q in (full, other, low, low2):

@@ -31,7 +31,7 @@ from .pareto import Pareto
 from .poisson import Poisson
 from .transformed_distribution import TransformedDistribution
 from .uniform import Uniform
-from .utils import _broadcast_shapes, _sum_rightmost, euler_constant
+from .utils import _diagonal_matrix, _broadcast_shapes, _sum_rightmost, euler_constant
 
 __all__ = ["kl_divergence", "register_kl"]
 
@@ -264,7 +264,7 @@ def _normal_kl(p, q, trace, distance):
 def _check_sizes(p, q, names):
     if p.event_shape != q.event_shape:
         raise ValueError(
-            f"KL-divergence between two {names} with different event shapes cannot be computed"
+            f"KL-divergence between two {names} with                          different event shapes cannot be computed"
         )
 
 
@@ -278,7 +278,7 @@ def _under_low_rank(q, matrix):
 
 def _low_rank_parts(p):
     """A with A A^T = W W^T + D."""
-    diagonal = torch.diag_embed(p._unbroadcasted_cov_diag.sqrt())
+    diagonal = _diagonal_matrix(p._unbroadcasted_cov_diag.sqrt())
     factor = p._unbroadcasted_cov_factor
     shape = _broadcast_shapes(factor.shape[:-2], diagonal.shape[:-2])
     return torch.cat(

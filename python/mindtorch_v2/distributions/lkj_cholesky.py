@@ -7,7 +7,7 @@ import mindtorch_v2 as torch
 from . import constraints
 from .beta import Beta
 from .distribution import Distribution
-from .utils import broadcast_all
+from .utils import _diagonal_matrix, broadcast_all
 
 __all__ = ["LKJCholesky"]
 
@@ -58,11 +58,11 @@ class LKJCholesky(Distribution):
         normal = torch.randn(
             self._extended_shape(sample_shape), dtype=square.dtype, device=square.device
         ).tril(-1)
-        direction = normal / normal.norm(dim=-1, keepdim=True)
+        direction = normal / torch.linalg.vector_norm(normal, dim=-1, keepdim=True)
         direction[..., 0, :].fill_(0.0)  # the first row has nothing left of the diagonal
         w = torch.sqrt(square) * direction
         rest = torch.clamp(1 - torch.sum(w**2, dim=-1), min=torch.finfo(w.dtype).tiny)
-        return w + torch.diag_embed(rest.sqrt())
+        return w + _diagonal_matrix(rest.sqrt())
 
     def log_prob(self, value):
         # the density of the matrix times the volume that the factor takes: powers of the diagonal

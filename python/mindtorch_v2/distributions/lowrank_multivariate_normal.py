@@ -7,7 +7,7 @@ import mindtorch_v2 as torch
 from . import constraints
 from .distribution import Distribution
 from .multivariate_normal import _batch_mahalanobis, _batch_mv
-from .utils import _broadcast_shapes, _standard_normal, lazy_property
+from .utils import _diagonal_matrix, _broadcast_shapes, _standard_normal, lazy_property
 
 __all__ = ["LowRankMultivariateNormal"]
 
@@ -113,7 +113,7 @@ class LowRankMultivariateNormal(Distribution):
         return (root * torch.linalg.cholesky(inner + one)).expand(self._matrix_shape())
 
     def _diagonal_matrix(self, diagonal):
-        return torch.diag_embed(diagonal)
+        return _diagonal_matrix(diagonal)
 
     @lazy_property
     def covariance_matrix(self):

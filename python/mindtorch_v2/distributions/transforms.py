@@ -12,6 +12,7 @@ from mindtorch_v2.nn.functional import logsigmoid, pad, softplus
 from . import constraints
 from .utils import (
     _broadcast_shapes,
+    _diagonal_matrix,
     _sum_rightmost,
     broadcast_all,
     lazy_property,
@@ -813,10 +814,10 @@ class LowerCholeskyTransform(Transform):
     __hash__ = None
 
     def _call(self, x):
-        return x.tril(-1) + x.diagonal(dim1=-2, dim2=-1).exp().diag_embed()
+        return x.tril(-1) + _diagonal_matrix(x.diagonal(dim1=-2, dim2=-1).exp())
 
     def _inverse(self, y):
-        return y.tril(-1) + y.diagonal(dim1=-2, dim2=-1).log().diag_embed()
+        return y.tril(-1) + _diagonal_matrix(y.diagonal(dim1=-2, dim2=-1).log())
 
 
 class PositiveDefiniteTransform(Transform):

@@ -27,23 +27,35 @@ def _is_number(value):
 
 def _broadcast_shapes(*shapes):
     """The shape that all of `shapes` expand to."""
-    sizes = []
-    for shape in shapes:
-        sizes = [1] * (len(shape) - len(sizes)) + sizes
+    sizes = [1] * max(map(len, shapes), default=0)
+    for index, shape in enumerate(shapes):
         for i in range(1, len(shape) + 1):
             if shape[-i] == sizes[-i] or shape[-i] == 1:
                 continue
             if sizes[-i] != 1:
                 raise RuntimeError(
-                    f"The size of tensor a ({sizes[-i]}) must match the size of tensor b "
-                    f"({shape[-i]}) at non-singleton dimension {len(sizes) - i}"
+                    f"Attempting to broadcast a dimension of length {shape[-i]} at -{i}! Mismatching argument at "
+                    f"index {index} had {shape}; but expected shape should be broadcastable to {sizes}"
                 )
             sizes[-i] = shape[-i]
     return torch.Size(sizes)
 
 
+def _diagonal_matrix(values):
+    """Matrices (..., n, n) with the values (..., n) on their diagonals and 0 elsewhere."""
+    matrix = values.new_zeros(values.shape + values.shape[-1:])
+    matrix.diagonal(0, -2, -1).copy_(values)
+    return matrix
+
+
 def _broadcast_tensors(*tensors):
-    shape = _broadcast_shapes(*(t.shape for t in tensors))
+    try:
+        shape = _broadcast_shapes(*(t.shape for t in tensors))
+    except RuntimeError:  # in the words of operators on tensors
+        total = tensors[0]
+        for t in tensors[1:]:
+            total = total + t
+        raise
     return tuple(t.expand(shape) for t in tensors)
 
 

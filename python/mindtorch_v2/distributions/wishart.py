@@ -10,7 +10,7 @@ from .chi2 import Chi2
 from .exp_family import ExponentialFamily
 from .lkj_cholesky import _log_multivariate_gamma
 from .multivariate_normal import _half_log_det, _precision_to_scale_tril
-from .utils import _broadcast_shapes, lazy_property
+from .utils import _broadcast_shapes, _diagonal_matrix, lazy_property
 
 __all__ = ["Wishart"]
 
@@ -145,7 +145,7 @@ class Wishart(ExponentialFamily):
 
     def _bartlett_sampling(self, sample_shape=torch.Size()):  # noqa: B008
         n = self._event_shape[-1]
-        noise = self._dist_chi2.rsample(sample_shape).sqrt().diag_embed()
+        noise = _diagonal_matrix(self._dist_chi2.rsample(sample_shape).sqrt())
         below = torch.ones(n, n, dtype=torch.bool, device=noise.device).tril(-1)
         noise[..., below] = torch.randn(
             torch.Size(sample_shape) + self._batch_shape + (n * (n - 1) // 2,),
@@ -156,25 +156,28 @@ class Wishart(ExponentialFamily):
         return factor @ factor.transpose(-2, -1)
 
     def rsample(self, sample_shape=torch.Size(), max_try_correction=None):  # noqa: B008
-        """Draws by the Bartlett decomposition. Matrices that rounding made singular are drawn
-        again, `max_try_correction` (10) times at most, with a warning."""
+        """Draws by the Bartlett decomposition.
+
+        As in PyTorch (2.13), whose streams these are, matrices that are *not* singular are drawn a
+        second time, with a warning; those that rounding then made singular are drawn again,
+        `max_try_correction` (10) times at most.
+        """
         tries = 10 if max_try_correction is None else max_try_correction
         sample_shape = torch.Size(sample_shape)
         sample = self._bartlett_sampling(sample_shape)
 
-        def singular(matrices, dims):
-            bad = ~self.support.check(matrices)
+        def some(bad, dims):
             return bad.reshape(bad.shape[: bad.dim() - dims] + (-1,)).any(-1) if dims else bad
 
         dims = len(self._batch_shape)
-        bad = singular(sample, dims)
+        bad = some(self.support.check(sample), dims)
         if bad.any():
             warnings.warn("Singular sample detected.", stacklevel=2)
             for _ in range(tries):
                 again = self._bartlett_sampling(bad[bad].shape)
                 sample[bad] = again
                 bad = bad.clone()
-                bad[bad.clone()] = singular(again, dims)
+                bad[bad.clone()] = some(~self.support.check(again), dims)
                 if not bad.any():
                     break
         return sample
