@@ -213,7 +213,8 @@ def emit_signatures(entries: list[Entry]) -> str:
                         flags.append("MTPY_NONE_OK")
                     if p.arg.elements_optional:
                         flags.append("MTPY_ELEMENTS_OPTIONAL")
-                    if p.arg.is_tensor and name in NUMBERS_AS_TENSORS and p.name not in ("input", "out"):
+                    if p.arg.is_tensor and name in NUMBERS_AS_TENSORS and s.params[0].arg.type != "Scalar" \
+                            and p.name not in ("input", "out"):
                         flags.append("MTPY_NUMBER_OK")
                     dflt = ""
                     if p.default is not None:
