@@ -2,10 +2,15 @@
  * numbers. */
 #pragma once
 
+#include <assert.h>
+
 #include "ops_gen.h"
 
+/* More than any function here holds. */
+enum { MT_BAG_ROOM = 128 };
+
 typedef struct bag {
-    mt_tensor *items[48];
+    mt_tensor *items[MT_BAG_ROOM];
     int count;
 } bag;
 
@@ -13,8 +18,10 @@ typedef struct bag {
 MT_INLINE mt_tensor *
 hold(bag *b, mt_tensor *t)
 {
-    if (t)
-        b->items[b->count++] = t;
+    if (!t)
+        return NULL;
+    assert(b->count < MT_BAG_ROOM);
+    b->items[b->count++] = t;
     return t;
 }
 

@@ -295,13 +295,20 @@ check_points(int64_t n)
     return n < 1 ? mt_fail(MT_RUNTIME, "Invalid number of data points (%lld) specified", (long long)n) : 0;
 }
 
+/* A dimension of a tensor that must have one. */
+static int
+wrap_dim(const mt_tensor *self, int64_t dim)
+{
+    if (self->ndim == 0)
+        return mt_fail(MT_INDEX, "Dimension specified as %lld but tensor has no dimensions", (long long)dim);
+    return mt_wrap_dim(dim, self->ndim);
+}
+
 /* dim and n of a transform of one dimension. */
 static int
 line_of(const mt_tensor *self, mt_value n, int64_t dim, int64_t fallback, int64_t *length)
 {
-    if (self->ndim == 0)
-        return mt_fail(MT_INDEX, "Dimension specified as %lld but tensor has no dimensions", (long long)dim);
-    if (mt_wrap_dim(dim, self->ndim) < 0)
+    if (wrap_dim(self, dim) < 0)
         return -1;
     *length = mt_is_none(n) ? (fallback < 0 ? mt_size_at(self, dim) : 2 * (mt_size_at(self, dim) - 1)) : n.u.i;
     return check_points(*length);
@@ -407,7 +414,7 @@ box_of(const mt_tensor *self, const int64_t *s, int64_t s_n, const int64_t *dim,
         bool seen[MT_MAX_DIMS] = {0};
         b->n = dim_n;
         for (int64_t i = 0; i < dim_n; i++) {
-            int d = mt_wrap_dim(dim[i], self->ndim);
+            int d = wrap_dim(self, dim[i]);
             if (d < 0)
                 return -1;
             if (seen[d])
@@ -551,14 +558,14 @@ shift(mt_tensor *self, const int64_t *dim, int64_t dim_n, bool back)
 {
     int64_t dims[MT_MAX_DIMS], by[MT_MAX_DIMS], n = dim ? dim_n : self->ndim;
     for (int64_t i = 0; i < n; i++) {
-        int64_t d = dim ? mt_wrap_dim(dim[i], self->ndim) : i;
+        int64_t d = dim ? wrap_dim(self, dim[i]) : i;
         if (d < 0)
             return NULL;
         dims[i] = d;
         int64_t size = mt_size_at(self, d);
         by[i] = back ? (size + 1) / 2 : size / 2;
     }
-    return n ? aten_roll(self, by, n, dims, n) : aten_clone(self, MT_FORMAT_NONE);
+    return n ? aten_roll(self, by, n, dims, n) : mt_fail_null(MT_RUNTIME, "`shifts` required");
 }
 
 mt_tensor *

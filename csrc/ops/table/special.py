@@ -65,9 +65,11 @@ unary("i0(Tensor self) -> Tensor", kernel="mt_i0(a)", dtypes=FLOAT, promotes="in
 unary("special_i0e(Tensor self) -> Tensor", kernel="mt_i0e(a)", dtypes=FLOAT, promotes="int_to_float", kernel_name="i0e_cpu", node="SpecialI0EBackward0",
       grad="grad * (special_i1e(self) - self.sgn() * result)", jvp="auto", doc="I0 times exp(-|x|).", **_N)
 unary("special_i1(Tensor self) -> Tensor", kernel="mt_i1(a)", dtypes=FLOAT, promotes="int_to_float", kernel_name="i1_cpu",
-      grad="grad * (i0(self) - (result / self).masked_fill(self == 0, 0.5))", jvp="auto", doc="Modified Bessel function I1.", **_N)
+      grad="grad * (i0(self) - _over_self(result, self))", jvp="auto", doc="Modified Bessel function I1.", **_N)
 unary("special_i1e(Tensor self) -> Tensor", kernel="mt_i1e(a)", dtypes=FLOAT, promotes="int_to_float", kernel_name="i1e_cpu", node="SpecialI1EBackward0",
-      grad="grad * (special_i0e(self) - self.sgn() * result - (result / self).masked_fill(self == 0, 0.5))", jvp="auto", doc="I1 times exp(-|x|).", **_N)
+      grad="grad * (special_i0e(self) - self.sgn() * result - _over_self(result, self))", jvp="auto", doc="I1 times exp(-|x|).", **_N)
+composite("_over_self(Tensor result, Tensor self) -> Tensor", hidden=True, body="(result / self.masked_fill(self == 0, 1)).masked_fill(self == 0, 0.5)",
+          doc="I1(x) / x, with a slope of 0 at 0.")
 for _name, _arg, _kernel in (
         ("bessel_j0", "self", "bessel_j0"), ("bessel_j1", "self", "bessel_j1"), ("bessel_y0", "self", "bessel_y0"), ("bessel_y1", "self", "bessel_y1"),
         ("modified_bessel_i0", "self", "i0"), ("modified_bessel_i1", "self", "i1"), ("modified_bessel_k0", "self", "modified_k0"),
@@ -92,5 +94,5 @@ for _name, _kernel in (
 op("frexp.Tensor(Tensor self) -> (Tensor mantissa, Tensor exponent)", out="Tensor_out", nondiff=("exponent",), node="FrexpBackward0",
    flags=("OUT_CONTIGUOUS",), dtypes=FLOAT, grad={"self": "grad / exponent.to(self.dtype).exp2()"}, doc="Mantissa in [1/2, 1) and power of two.")
 func("_ldexp(Tensor self, Tensor other) -> Tensor", hidden=True, node="LdexpBackward0", doc="x 2^y.",
-     grad={"self": "grad * other.exp2()", "other": "grad * result * 0.6931471805599453"})
+     grad={"self": "grad * other.exp2().conj()", "other": "grad * (result * 0.6931471805599453).conj()"})
 composite("ldexp.Tensor(Tensor self, Tensor other) -> Tensor", inplace=True, out="out", body="_ldexp(self, other)", doc="x 2^y.")
