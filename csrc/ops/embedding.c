@@ -1,4 +1,4 @@
-/* Bags of embedding rows, and other functions of class indices and of pairs of rows. */
+/* Bags of embedding rows, and other functions of class indices. */
 #include <math.h>
 
 #include "base/error.h"
@@ -336,81 +336,6 @@ op_bilinear(mt_tensor *input1, mt_tensor *input2, mt_tensor *weight, mt_tensor *
         (v = aten_reshape(s, sizes, input1->ndim)))
         r = bias ? aten_add_Tensor(v, bias, mt_v_int(1)) : mt_keep(v);
     mt_tensor *made[] = {x, y, p, w, t, f, m, s, v};
-    for (size_t i = 0; i < MT_COUNT(made); i++)
-        mt_xrelease(made[i]);
-    return r;
-}
-
-/* ---- distances of all pairs --------------------------------------------------------------- */
-
-/* Rows i and rows j of every pair i < j. */
-static int
-pairs_of(mt_tensor *self, mt_tensor **first, mt_tensor **second)
-{
-    int64_t n = self->sizes[0], count = n * (n - 1) / 2, k = 0;
-    mt_tensor *a = mt_empty(1, &count, NULL, MT_INT64, MT_CPU_DEVICE);
-    mt_tensor *b = a ? mt_empty(1, &count, NULL, MT_INT64, MT_CPU_DEVICE) : NULL;
-    for (int64_t i = 0; b && i < n; i++)
-        for (int64_t j = i + 1; j < n; j++, k++) {
-            ((int64_t *)mt_data(a))[k] = i;
-            ((int64_t *)mt_data(b))[k] = j;
-        }
-    *first = a;
-    *second = b;
-    return b ? 0 : -1;
-}
-
-static mt_tensor *
-distances(mt_tensor *self, mt_tensor *a, mt_tensor *b, double p)
-{
-    int64_t last = -1;
-    mt_tensor *x = aten_index_select(self, 0, a), *y = x ? aten_index_select(self, 0, b) : NULL;
-    mt_tensor *d = y ? aten_sub_Tensor(x, y, mt_v_int(1)) : NULL;
-    mt_tensor *r = d ? aten_linalg_vector_norm(d, mt_v_float(p), &last, 1, false, MT_DTYPE_NONE) : NULL;
-    mt_xrelease(x);
-    mt_xrelease(y);
-    mt_xrelease(d);
-    return r;
-}
-
-mt_tensor *
-op__pdist_forward(mt_tensor *self, double p)
-{
-    mt_tensor *a = NULL, *b = NULL, *r = NULL;
-    if (pairs_of(self, &a, &b) == 0)
-        r = distances(self, a, b, p);
-    mt_xrelease(a);
-    mt_xrelease(b);
-    return r;
-}
-
-mt_tensor *
-op_pdist(mt_tensor *self, double p)
-{
-    if (self->ndim != 2)
-        return mt_fail_null(MT_RUNTIME, "pdist only supports 2D tensors, got: %dD", self->ndim);
-    if (!mt_is_floating((mt_dtype)self->dtype))
-        return mt_fail_null(MT_RUNTIME, "pdist only supports floating-point dtypes");
-    if (p < 0)
-        return mt_fail_null(MT_RUNTIME, "pdist only supports non-negative p values");
-    mt_tensor *x = aten_contiguous(self, MT_CONTIGUOUS), *r = x ? aten__pdist_forward(x, p) : NULL;
-    mt_xrelease(x);
-    return r;
-}
-
-/* The gradient of the norm of the differences, added at one row and subtracted at the other. */
-mt_tensor *
-op__pdist_backward(mt_tensor *grad, mt_tensor *self, double p, mt_tensor *pdist)
-{
-    int64_t last = -1;
-    mt_tensor *a = NULL, *b = NULL, *x = NULL, *y = NULL, *d = NULL, *slope = NULL, *zeros = NULL, *up = NULL, *r = NULL;
-    if (pairs_of(self, &a, &b) == 0 && (x = aten_index_select(self, 0, a)) && (y = aten_index_select(self, 0, b)) &&
-        (d = aten_sub_Tensor(x, y, mt_v_int(1))) &&
-        (slope = aten__norm_backward(grad, d, mt_v_float(p), pdist, &last, 1, false)) &&
-        (zeros = aten_zeros_like(self, MT_DTYPE_NONE, -1, MT_NO_DEVICE, mt_v_none(), MT_FORMAT_NONE)) &&
-        (up = aten_index_add(zeros, 0, a, slope, mt_v_int(1))))
-        r = aten_index_add(up, 0, b, slope, mt_v_int(-1));
-    mt_tensor *made[] = {a, b, x, y, d, slope, zeros, up};
     for (size_t i = 0; i < MT_COUNT(made); i++)
         mt_xrelease(made[i]);
     return r;

@@ -16,6 +16,7 @@ globals().update({k: v for k, v in vars(_C._VariableFunctions).items() if not k.
 from ._functions import *  # noqa: E402, F403
 from .functional import *  # noqa: E402, F403
 from ._type_info import finfo as finfo, iinfo as iinfo  # noqa: E402
+from ._transforms import *  # noqa: E402, F403
 from .autograd import (  # noqa: E402
     enable_grad as enable_grad,
     inference_mode as inference_mode,
@@ -53,6 +54,8 @@ _LAZY = {
         "FloatTensor DoubleTensor HalfTensor BFloat16Tensor LongTensor IntTensor ShortTensor CharTensor "
         "ByteTensor BoolTensor".split(), "_legacy_types"
     ),
+    **dict.fromkeys("lu solve lstsq eig symeig matrix_rank".split(), "_linalg_utils"),
+    **dict.fromkeys(("svd_lowrank", "pca_lowrank"), "_lowrank"),
     "from_dlpack": "utils.dlpack",
     "to_dlpack": "utils.dlpack",
     "save": "serialization",

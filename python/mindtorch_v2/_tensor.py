@@ -349,6 +349,49 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
         return self.copy_(_C.tensor(values, dtype=self.dtype).reshape(self.shape))
 
     @_overridable
+    def lu(self, pivot=True, get_infos=False):
+        """See torch.lu."""
+        from ._linalg_utils import lu
+
+        return lu(self, pivot, get_infos)
+
+    @_overridable
+    def lstsq(self, other):
+        from ._linalg_utils import lstsq
+
+        return lstsq(self, other)
+
+    @_overridable
+    def eig(self, eigenvectors=False):
+        from ._linalg_utils import eig
+
+        return eig(self, eigenvectors=eigenvectors)
+
+    @_overridable
+    def symeig(self, eigenvectors=False):
+        from ._linalg_utils import symeig
+
+        return symeig(self, eigenvectors=eigenvectors)
+
+    @_overridable
+    def solve(self, other):
+        from ._linalg_utils import solve
+
+        return solve(self, other)
+
+    @_overridable
+    def stft(
+        self, n_fft, hop_length=None, win_length=None, window=None, center=True, pad_mode="reflect",
+        normalized=False, onesided=None, return_complex=None, align_to_window=None,
+    ):  # fmt: skip
+        """See torch.stft."""
+        from ._transforms import stft
+
+        return stft(
+            self, n_fft, hop_length, win_length, window, center, pad_mode, normalized, onesided, return_complex, align_to_window
+        )
+
+    @_overridable
     def __dir__(self):
         return sorted({*object.__dir__(self), *dir(type(self))} - {"volatile", "__cuda_array_interface__"})
 

@@ -19,6 +19,10 @@ DOMAINS = {"acosh": (1.2, 3.0), "digamma": (1.0, 3.0), "lgamma": (1.0, 3.0), "po
 
 SAMPLES = """
 quantile: a, q2 ; a, q2, 1 | nanquantile: a, q2, 0, True | quantile.scalar: a, 0.37 | nanquantile.scalar: a, 0.37, 1
+cdist: a, c ; a, c, 1.5 | pdist: a ; a, 3.0 | histogram.bins_tensor: a, w4.sort()[0] | histogram.bin_ct: a, 3
+histogramdd: a, [2, 1, 2, 3] | histogramdd.int_bins: a, 2 | histogramdd.TensorList_bins: a[:, :2], [w4.sort()[0], x4.sort()[0]]
+stft: u12, 6, 2, 6, e6, {'return_complex': True} ; u12, 6, 2, 4, w4, {'normalized': True, 'onesided': False, 'return_complex': True}
+istft: torch.stft(u12.double(), 6, 2, window=torch.ones(6), return_complex=True), 6, 2
 frexp.Tensor: a | special_zeta.self_scalar: 1.7, a + 1 | special_zeta.other_scalar: a + 1.2, 1.6
 glu: a, 1 | prelu: a - 0.5, w4 | rrelu_with_noise: a - 0.5, c, 0.1, 0.3 | alpha_dropout: a, 0.3, False
 feature_dropout: p, 0.3, False | feature_alpha_dropout: p, 0.3, False | pixel_shuffle: g44, 2
@@ -175,7 +179,7 @@ def space(dtype=torch.float64):
         "new": new, "g44": new(2, 8, 2, 3), "i44": new(2, 1, 4, 6), "sq": new(4, 2, 2) + torch.eye(4).reshape(4, 2, 2),
         "d4": new(2, 3, 4, 2, low=-0.9), "d5": new(1, 2, 3, 2, 3, low=-0.9), "c4": new(2, 2, 2), "c5": new(1, 2, 3),
         "m34": torch.tensor([[1, -1, 0, 0], [0, 3, -1, 1], [2, 1, 0, -1]]), "p23": torch.tensor([[1, 0, 3], [2, 2, 0]]),
-        "places": places, "q2": torch.tensor([0.22, 0.71], dtype=dtype),
+        "u12": new(12), "e6": new(6), "places": places, "q2": torch.tensor([0.22, 0.71], dtype=dtype),
     }  # fmt: skip
     one = torch.eye(3, dtype=dtype)
     out["reg"] = out["x33"] + one  # regular
@@ -212,6 +216,9 @@ def kept(name, args):
         return (args[0], args[1].tril(), *args[2:])
     return args
 
+
+# Operators whose derivative has none, here and in PyTorch.
+ONCE = {"cdist", "pdist"}
 
 # What is given only up to a factor, as something that no factor changes.
 INVARIANT = {"linalg_eig": lambda values, vectors: [values, vectors.abs()]}

@@ -211,7 +211,7 @@ def test_gradients(name, text):
     for t in leaves:
         t.grad = None
     assert gradcheck(call, leaves, eps=1e-6, atol=1e-5, rtol=1e-4)
-    if sum(t.numel() for t in leaves) <= 40:
+    if sum(t.numel() for t in leaves) <= 40 and name not in samples.ONCE:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             assert gradgradcheck(call, leaves, eps=1e-6, atol=1e-4, rtol=1e-3)

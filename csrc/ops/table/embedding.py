@@ -1,4 +1,4 @@
-"""Tables of rows, classes as vectors, bilinear forms, distances of all pairs, alignments of sequences."""
+"""Tables of rows, classes as vectors, bilinear forms, alignments of sequences."""
 
 func("_embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int mode=0, bool sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False, int padding_idx=-1)"
      " -> (Tensor, Tensor, Tensor, Tensor)", py=("function",), nondiff=("result1", "result2", "result3"), node="EmbeddingBagBackward0",
@@ -17,9 +17,6 @@ composite("embedding_bag.padding_idx(Tensor weight, Tensor indices, Tensor offse
 func("embedding_renorm_(Tensor(a!) self, Tensor indices, float max_norm, float norm_type) -> Tensor(a!)", py=("function",), doc="Rows that are used scaled to a norm of at most max_norm.")
 composite("one_hot(Tensor self, int num_classes=-1) -> Tensor", py=("nn",), doc="Class indices as vectors of zeros and a one.")
 composite("bilinear(Tensor input1, Tensor input2, Tensor weight, Tensor? bias=None) -> Tensor", py=("function",), doc="input1^T weight[k] input2 for every k.")
-composite("pdist(Tensor self, float p=2.0) -> Tensor", py=("function",), doc="Distances of all pairs of rows.")
-func("_pdist_forward(Tensor self, float p=2.0) -> Tensor", py=(), node="PdistBackward0", grad={"self": "_pdist_backward(grad, self, p, result)"}, doc="Distances of all pairs of rows.")
-composite("_pdist_backward(Tensor grad, Tensor self, float p, Tensor pdist) -> Tensor", py=(), doc="Gradient of pdist.")
 
 _LENGTHS = {"": "int[] input_lengths, int[] target_lengths", ".Tensor": "Tensor input_lengths, Tensor target_lengths"}
 func(f"_ctc_loss(Tensor log_probs, Tensor targets, {_LENGTHS['']}, int blank=0, bool zero_infinity=False) -> (Tensor, Tensor)", py=("function",), nondiff=("result1",),
