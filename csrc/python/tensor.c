@@ -480,6 +480,36 @@ set_grad(PyObject *self, PyObject *value, void *unused)
     return 0;
 }
 
+/* x.real = value: writes the part. */
+static int
+set_part(PyObject *self, PyObject *value, const char *name, mt_tensor *(*part_of)(mt_tensor *))
+{
+    if (!value) {
+        PyErr_Format(PyExc_AttributeError, "can't delete attribute '%s'", name);
+        return -1;
+    }
+    mt_tensor *part = part_of(SELF);
+    if (!part)
+        return mtpy_raise_int();
+    int rc = mtpy_setitem((PyObject *)part, Py_Ellipsis, value);
+    mt_release(part);
+    return rc;
+}
+
+static int
+set_real(PyObject *self, PyObject *value, void *unused)
+{
+    NOTHING;
+    return set_part(self, value, "real", aten_real);
+}
+
+static int
+set_imag(PyObject *self, PyObject *value, void *unused)
+{
+    NOTHING;
+    return set_part(self, value, "imag", aten_imag);
+}
+
 static int
 set_data(PyObject *self, PyObject *value, void *unused)
 {
@@ -602,6 +632,8 @@ static PyGetSetDef getset[] = {
     READ_ONLY("is_sparse_csr", get_false, NULL),
     READ_ONLY("is_quantized", get_false, NULL),
     READ_ONLY("is_nested", get_false, NULL),
+    READ_WRITE("real", get_real, set_real, "The real part, a view; a real tensor is its own."),
+    READ_WRITE("imag", get_imag, set_imag, "The imaginary part, a view."),
     READ_ONLY("T", get_T, "Dimensions reversed."),
     READ_ONLY("mT", get_mT, "The last two dimensions swapped."),
     READ_ONLY("H", get_H, "A matrix, conjugated and transposed."),
