@@ -8,11 +8,35 @@
 #include "dispatch/op.h"
 #include "tensor/copy.h"
 
+/* Bits of call->temporaries: one per output for a temporary of a given tensor, and above them two
+ * for the memory format that a packed result is to have (0: packed). */
+enum { FORMAT_SHIFT = 8 };
+
+static int
+format_result(mt_value *ret, mt_memory_format format)
+{
+    mt_tensor *packed = ret->u.t;
+    int64_t strides[MT_MAX_DIMS];
+    if (mt_format_strides(packed->ndim, packed->sizes, format, strides) < 0)
+        return -1;
+    mt_tensor *t = mt_empty(packed->ndim, packed->sizes, strides, (mt_dtype)packed->dtype, packed->device);
+    if (!t || (!mt_is_meta(t) && mt_copy_data(t, packed) < 0)) {
+        mt_xrelease(t);
+        return -1;
+    }
+    ret->u.t = t;
+    mt_release(packed);
+    return 0;
+}
+
 static int
 finish_temporaries(mt_call *call)
 {
     const mt_op *op = call->op;
     for (int i = 0; i < op->nrets; i++) {
+        mt_memory_format format = (mt_memory_format)(call->temporaries >> (FORMAT_SHIFT + 2 * i) & 3);
+        if (format && format_result(&call->rets[i], format) < 0)
+            return -1;
         if (!(call->temporaries >> i & 1))
             continue;
         int at = op->flags & MT_OP_INPLACE ? 0 : op->nargs - op->nouts + i;
@@ -266,6 +290,10 @@ mt_set_output_format(mt_call *call, int i, int ndim, const int64_t *sizes, mt_dt
     int64_t strides[MT_MAX_DIMS];
     if (MT_LIKELY(format == MT_CONTIGUOUS || ndim != model->ndim))
         return mt_set_output(call, i, ndim, sizes, NULL, dtype, model->device);
+    if ((call->op->flags & (MT_OP_INPLACE | MT_OP_OUT | MT_OP_OUT_CONTIGUOUS)) == MT_OP_OUT_CONTIGUOUS) {
+        call->temporaries |= (uint32_t)format << (FORMAT_SHIFT + 2 * i);
+        return mt_set_output(call, i, ndim, sizes, NULL, dtype, model->device);
+    }
     if (mt_format_strides(ndim, sizes, format, strides) < 0)
         return -1;
     return mt_set_output(call, i, ndim, sizes, strides, dtype, model->device);
