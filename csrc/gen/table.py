@@ -115,7 +115,8 @@ def _grad(schema: sc.Schema, grad: Any) -> dict[str, str]:
 def _pointwise(schema: str, kernel: Any, dtypes: frozenset[str], *, promotes: str = "", result: str = "",
                kernel_name: str = "", inputs: tuple[str, ...] = (), grad: Any = None, inplace: bool = True,
                out: Any = True, unary: bool = False, scalar: bool = False, scalar_out: bool = True,
-               outputs: int = 1, promote_with: tuple[str, ...] = (), check: str = "", **more: Any) -> Entry:
+               outputs: int = 1, promote_with: tuple[str, ...] = (), check: str = "", scalar_node: str | None = None,
+               **more: Any) -> Entry:
     s = sc.parse(schema)
     if isinstance(kernel, str):
         kernel = {"all": kernel}
@@ -138,7 +139,7 @@ def _pointwise(schema: str, kernel: Any, dtypes: frozenset[str], *, promotes: st
         overload = scalar if isinstance(scalar, str) else "Scalar"
         so = replace(s, overload=overload, args=args)
         g = {k: v for k, v in e.grad.items() if k != "other"}
-        e2 = _add(replace(e, schema=so, grad=g, pointwise={**spec}, where=e.where, py_sigs=()))
+        e2 = _add(replace(e, schema=so, grad=g, pointwise={**spec}, where=e.where, py_sigs=(), node=scalar_node or e.node))
         _variants(e2, inplace, scalar_out and out and f"{overload}_out")
     return e
 
@@ -179,10 +180,14 @@ def func(schema: str, *, impl: str | None = None, grad: Any = None, dtypes: froz
     """Operator whose one C function `<ident>` makes its own results (CompositeExplicit): for
     data-dependent shapes, in-place and out= forms written by hand, factories."""
     s = sc.parse(schema)
-    out = kw.pop("out", None)
+    out, inplace = kw.pop("out", None), kw.pop("inplace", False)
     e = _add(Entry(s, kw.pop("family", "func"), _where(), _current_group, impl=impl or s.ident,
                    grad=_grad(s, grad), dtypes=dtypes,
                    variant="inplace" if s.inplace else "out" if s.outs else "functional", **kw))
+    if inplace:  # computes the result and copies it
+        _add(replace(e, schema=sc.make_inplace(s), impl=None, family="composite", body="@inplace", variant="inplace",
+                     functional=e, grad={}, flags=(), node=None, nondiff=(), jvp=None, py=("method",), py_sigs=(),
+                     names=tuple(n + "_" for n in e.names)))
     if out:  # the form with out=: computes the result and copies it
         _add(replace(e, schema=sc.make_out(s, out if isinstance(out, str) else None), impl=None,
                      family="composite", body="@out", variant="out", functional=e, grad={},

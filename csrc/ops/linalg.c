@@ -464,7 +464,7 @@ op_matmul(mt_tensor *self, mt_tensor *other)
             goto done;
         if (b == 2)
             sizes[a - 1] = other->sizes[1];
-        out = aten_view(r, sizes, b == 2 ? a : a - 1);
+        out = aten__unsafe_view(r, sizes, b == 2 ? a : a - 1);
         goto done;
     }
     /* both may have batches */
@@ -490,7 +490,7 @@ op_matmul(mt_tensor *self, mt_tensor *other)
         batch[n++] = x->sizes[x->ndim - 2];
     if (b > 1)
         batch[n++] = y->sizes[y->ndim - 1];
-    out = aten_view(r, batch, n);
+    out = aten__unsafe_view(r, batch, n);
 done:
     mt_xrelease(x);
     mt_xrelease(y);

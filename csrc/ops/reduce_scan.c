@@ -1,4 +1,6 @@
 /* Operators that keep a row's length: cumulative ones, softmax and its gradient. */
+#include <math.h>
+
 #include "base/error.h"
 #include "base/pool.h"
 #include "ops/rows.h"
@@ -320,4 +322,46 @@ op__shift(mt_tensor *self, int64_t dim, int64_t by, mt_scalar fill)
         return NULL;
     }
     return out;
+}
+
+/* reverse: t[i] = x[i] + exp(h[i] - h[i + 1]) * t[i + 1]; forwards t[i] = x[i] + exp(h[i - 1] - h[i]) * t[i - 1].
+ * Heights that do not fall keep every factor at or below 1. */
+mt_tensor *
+op__running_decay(mt_tensor *self, mt_tensor *heights, int64_t dim, bool reverse)
+{
+    mt_tensor *x = NULL, *h = NULL, *xt = NULL, *ht = NULL, *back = NULL, *r = NULL;
+    int64_t n = self->ndim ? self->sizes[mt_wrap_dim(dim, self->ndim)] : 1;
+    if (!(x = aten_to_dtype(self, MT_FLOAT64, false, false, MT_FORMAT_NONE)) ||
+        !(h = aten_to_dtype(heights, MT_FLOAT64, false, false, MT_FORMAT_NONE)) ||
+        !(xt = aten_transpose_int(x, dim, -1)) || !(ht = aten_transpose_int(h, dim, -1)))
+        goto done;
+    mt_release(x);
+    mt_release(h);
+    x = mt_contiguous_data(xt, true);
+    h = mt_contiguous_data(ht, false);
+    if (!x || !h)
+        goto done;
+    if (!mt_is_meta(x) && n > 1) {
+        double *t = mt_data(x);
+        const double *at = mt_data(h);
+        for (int64_t row = 0; row < x->numel / n; row++, t += n, at += n)
+            if (reverse)
+                for (int64_t i = n - 2; i >= 0; i--)
+                    t[i] += exp(at[i] - at[i + 1]) * t[i + 1];
+            else
+                for (int64_t i = 1; i < n; i++)
+                    t[i] += exp(at[i - 1] - at[i]) * t[i - 1];
+    }
+    if ((back = aten_transpose_int(x, dim, -1)))
+        r = aten_clone(back, MT_CONTIGUOUS);
+    if (r && r->dtype != self->dtype) {
+        mt_tensor *narrow = aten_to_dtype(r, (mt_dtype)self->dtype, false, false, MT_FORMAT_NONE);
+        mt_release(r);
+        r = narrow;
+    }
+done:;
+    mt_tensor *all[] = {x, h, xt, ht, back};
+    for (size_t i = 0; i < MT_COUNT(all); i++)
+        mt_xrelease(all[i]);
+    return r;
 }

@@ -449,6 +449,10 @@ op_tensor_split_tensor_indices_or_sections(mt_tensor *self, mt_tensor *which, in
     if (self->ndim == 0)
         return mt_fail(MT_RUNTIME, "tensor_split expected at least a 1-dimensional tensor, but got a "
                                    "tensor with 0 dims");
+    if (which->device.type != MT_CPU)
+        return mt_fail(MT_RUNTIME,
+                       "tensor_split expected tensor_indices_or_sections to be on cpu, but it's on %s",
+                       mt_device_str(which->device));
     if (which->dtype != MT_INT64)
         return mt_fail(MT_RUNTIME,
                        "tensor_split expected tensor_indices_or_sections to have dtype of long, but "

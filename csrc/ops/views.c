@@ -37,6 +37,12 @@ op_view(mt_tensor *self, const int64_t *size, int64_t size_n)
 }
 
 mt_tensor *
+op__unsafe_view(mt_tensor *self, const int64_t *size, int64_t size_n)
+{
+    return op_view(self, size, size_n);
+}
+
+mt_tensor *
 op__reshape_alias(mt_tensor *self, const int64_t *size, int64_t size_n, const int64_t *stride,
                   int64_t stride_n)
 {

@@ -286,6 +286,24 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
 
         return norm(self, p, dim, keepdim, dtype=dtype)
 
+    def lu(self, pivot=True, get_infos=False):
+        """See torch.lu."""
+        from .functional import lu
+
+        return lu(self, pivot, get_infos)
+
+    def dim_order(self, *, ambiguity_check=False):
+        """Dimensions from the outermost to the innermost in memory. With ambiguity_check RuntimeError
+        where strides leave a choice (sizes of 1, equal strides)."""
+        if ambiguity_check:
+            laid = [(s, n) for s, n in zip(self.stride(), self.shape, strict=True)]
+            if any(n == 1 for _, n in laid) or len({s for s, _ in laid}) != len(laid):
+                raise RuntimeError(
+                    "The tensor does not have unique dim order, or cannot map to exact one of the given "
+                    "memory formats."
+                )
+        return tuple(sorted(range(self.dim()), key=lambda d: -self.stride(d)))
+
     def unique(self, sorted=True, return_inverse=False, return_counts=False, dim=None):
         """See torch.unique."""
         from .functional import unique

@@ -8,7 +8,7 @@ _overridden = _C._has_torch_function
 
 __all__ = [
     "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "broadcast_shapes", "broadcast_tensors",
-    "cartesian_prod", "einsum", "meshgrid", "norm", "split", "tensordot", "unique", "unique_consecutive",
+    "cartesian_prod", "einsum", "lu", "meshgrid", "norm", "split", "tensordot", "unique", "unique_consecutive",
     "unravel_index",
 ]  # fmt: skip
 
@@ -243,6 +243,24 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
             return matrix_norm(input, "nuc", dims, keepdim, dtype=dtype, out=out)
         raise RuntimeError(f"only valid string values are 'fro' and 'nuc', found {p}")
     return vector_norm(input, 2.0 if p is None else p, dims, keepdim, dtype=dtype, out=out)
+
+
+def lu(A, pivot=True, get_infos=False, out=None):
+    """LU factorization of A [..., m, n] in compact form: factors, pivots (int32, from 1) and, where
+    asked for, LAPACK's info per matrix."""
+    if _overridden((A,)):
+        return _handle(lu, (A,), A, pivot=pivot, get_infos=get_infos, out=out)
+    made = _VF._lu_with_info(A, pivot=pivot, check_errors=not get_infos)
+    wanted = 3 if get_infos else 2
+    if out is None:
+        return made if get_infos else (made[0], made[1])
+    if not isinstance(out, (tuple, list)):
+        raise TypeError(f"argument 'out' must be tuple of Tensors, not {type(out).__name__}")
+    if len(out) != wanted:
+        raise TypeError(f"expected tuple of {wanted} elements but got {len(out)}")
+    for given, value in zip(out, made, strict=False):
+        given.resize_as_(value).copy_(value)
+    return out
 
 
 def unravel_index(indices, shape):

@@ -26,8 +26,12 @@ composite("outer(Tensor self, Tensor vec2) -> Tensor", names=("ger",), out=True,
 composite("matmul(Tensor self, Tensor other) -> Tensor", names=("__matmul__",), out=True, doc="Matrix product with broadcasting, by the numbers of dimensions.")
 composite("__rmatmul__(Tensor self, Tensor other) -> Tensor", flags=("SILENT",), py=("method",), body="matmul(other, self)", doc="other @ self")
 composite("linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor", py=("nn",), doc="input @ weight.T + bias.")
-composite("addr(Tensor self, Tensor vec1, Tensor vec2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", inplace=True, out=True, doc="beta * self + alpha * outer(vec1, vec2).")
-composite("addbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", inplace=True, out=True, doc="beta * self + alpha * sum of batch1 @ batch2.")
+func("addr(Tensor self, Tensor vec1, Tensor vec2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", inplace=True, out=True,
+     grad={"self": "grad * beta.conj()", "vec1": "grad.mv(vec2.conj()) * alpha.conj()", "vec2": "grad.t().mv(vec1.conj()) * alpha.conj()"}, doc="beta * self + alpha * outer(vec1, vec2).")
+func("addbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor", inplace=True, out=True,
+     grad={"self": "grad * beta.conj()",
+           "batch1": "matmul(grad.unsqueeze(0), batch2.transpose(1, 2).conj()) * alpha.conj()",
+           "batch2": "matmul(batch1.transpose(1, 2).conj(), grad.unsqueeze(0)) * alpha.conj()"}, doc="beta * self + alpha * sum of batch1 @ batch2.")
 composite("inner(Tensor self, Tensor other) -> Tensor", out=True, body="self * other if self.dim() == 0 or other.dim() == 0 else tensordot(self, other, [-1], [-1])",
           doc="Sum of products over the last dimensions.")
 composite("tensordot(Tensor self, Tensor other, int[] dims_self, int[] dims_other) -> Tensor", py=("function",), out=True, doc="Sum of products over the given dimensions.")

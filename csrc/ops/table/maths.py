@@ -28,7 +28,7 @@ unary("log2(Tensor self) -> Tensor", kernel={"float": "mt_log2(a)", "complex64":
 unary("log10(Tensor self) -> Tensor", kernel={"float": "mt_log10(a)", "complex64": "clogf(a) / 2.30258509299404568402f", "complex128": "clog(a) / 2.30258509299404568402"},
       dtypes=_F, promotes="int_to_float", grad="grad / (self.conj() * 2.302585092994046)", jvp="auto", doc="Logarithm to base 10.")
 unary("log1p(Tensor self) -> Tensor", kernel={"float": "mt_log1p(a)", "complex64": "clogf(1 + a)", "complex128": "clog(1 + a)"}, dtypes=_F, promotes="int_to_float",
-      grad="grad / (self + 1).conj()", jvp="auto", doc="log(1 + x), accurate near 0.")
+      grad="grad / (self + 1).conj()", jvp="auto", node="Log1PBackward0", doc="log(1 + x), accurate near 0.")
 unary("sigmoid(Tensor self) -> Tensor", kernel={"float": "mt_sigmoid(a)", "complex64": "1 / (1 + cexpf(-a))", "complex128": "1 / (1 + cexp(-a))"}, dtypes=_F,
       promotes="int_to_float", grad="sigmoid_backward(grad, result)", jvp="auto", names=("special_expit",), doc="1 / (1 + exp(-x)).")
 binary("sigmoid_backward(Tensor grad_output, Tensor output) -> Tensor", kernel={"float": "a * (1 - b) * b", "complex": "a * ~((1 - b) * b)"}, dtypes=_F, inplace=False, py=("nn",),

@@ -31,12 +31,12 @@ binary("floor_divide(Tensor self, Tensor other) -> Tensor", kernel="mt_floordiv(
        check="mt_check_divisor", kernel_name="div_floor_cpu", scalar="Scalar", scalar_out=False,
        doc="Divides elementwise and rounds down.")
 binary("fmod.Tensor(Tensor self, Tensor other) -> Tensor", kernel="mt_fmod(a, b)", dtypes=INT | FLOAT,
-       check="mt_check_divisor", scalar=True,
+       check="mt_check_divisor", scalar=True, node="FmodBackward1", scalar_node="FmodBackward0",
        grad={"self": "grad", "other": "-grad * self.div(other, rounding_mode='trunc')"},
        jvp="self_t - other_t * self.div(other, rounding_mode='trunc')" if False else None,
        doc="Remainder with the sign of the dividend.")
 binary("remainder.Tensor(Tensor self, Tensor other) -> Tensor", kernel="mt_remainder(a, b)", dtypes=INT | FLOAT,
-       check="mt_check_divisor", scalar=True,
+       check="mt_check_divisor", scalar=True, node="RemainderBackward1", scalar_node="RemainderBackward0",
        grad={"self": "grad", "other": "-grad * self.div(other, rounding_mode='floor')"},
        doc="Remainder with the sign of the divisor.")
 binary("_div_trunc(Tensor self, Tensor other) -> Tensor", kernel="mt_truncdiv(a, b)", dtypes=INT | FLOAT,
@@ -145,7 +145,7 @@ binary("atan2(Tensor self, Tensor other) -> Tensor", kernel="mt_atan2(a, b)", dt
        grad={"self": "grad * other * (self * self + other * other).reciprocal()", "other": "grad * -self * (self * self + other * other).reciprocal()"},
        doc="Angle of the point (other, self), in radians.")
 binary("copysign.Tensor(Tensor self, Tensor other) -> Tensor", kernel="mt_copysign(a, b)", dtypes=FLOAT, promotes="int_to_float",
-       scalar="Scalar", out="out",
+       scalar="Scalar", scalar_node="CopysignBackward1", out="out",
        grad={"self": "_copysign_backward(grad, self, result)", "other": "zeros_like(grad)"}, doc="self with the sign of other.")
 composite("_copysign_backward(Tensor grad, Tensor self, Tensor result) -> Tensor", py=(),
           body="where(self == 0, zeros_like(grad), grad * (result / self))", doc="Gradient of copysign.")
@@ -181,12 +181,29 @@ where(self > max, zeros_like(grad), t) if max is not None else t
 """, doc="Gradient of clamp.")
 composite("clamp_min(Tensor self, Scalar min) -> Tensor", body="clamp(self, min, None)", inplace=True, out=True, doc="Limits elements from below.")
 composite("clamp_max(Tensor self, Scalar max) -> Tensor", body="clamp(self, None, max)", inplace=True, out=True, doc="Limits elements from above.")
-composite("clamp_min.Tensor(Tensor self, Tensor min) -> Tensor", body="maximum(self, min)", inplace=True, out="Tensor_out", doc="Limits elements from below.")
-composite("clamp_max.Tensor(Tensor self, Tensor max) -> Tensor", body="minimum(self, max)", inplace=True, out="Tensor_out", doc="Limits elements from above.")
-composite("clamp.Tensor(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor", names=("clip",), inplace=True, out="Tensor_out", body="""
+_BELOW = "where(self < min, zeros_like(grad), grad)"
+_ABOVE = "where(self > max, zeros_like(grad), grad)"
+func("clamp_min.Tensor(Tensor self, Tensor min) -> Tensor", body="maximum(self, min)", inplace=True, out="Tensor_out", node="ClampMinBackward1",
+     grad={"self": _BELOW, "min": "where(self < min, grad, zeros_like(grad))"}, doc="Limits elements from below.")
+func("clamp_max.Tensor(Tensor self, Tensor max) -> Tensor", body="minimum(self, max)", inplace=True, out="Tensor_out", node="ClampMaxBackward1",
+     grad={"self": _ABOVE, "max": "where(self > max, grad, zeros_like(grad))"}, doc="Limits elements from above.")
+func("clamp.Tensor(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor", names=("clip",), inplace=True, out="Tensor_out", node="ClampBackward0", body="""
 t = maximum(self, min) if min is not None else self
 minimum(t, max) if max is not None else t
-""", doc="Limits elements to [min, max].")
+""", grad={"self": "_clamp_slope(grad, self, min, max)", "min": "_clamp_low_slope(grad, self, min, max)", "max": "_clamp_high_slope(grad, self, min, max)"},
+     doc="Limits elements to [min, max].")
+composite("_clamp_slope(Tensor grad, Tensor self, Tensor? min, Tensor? max) -> Tensor", hidden=True, body="""
+t = where(self < min, zeros_like(grad), grad) if min is not None else grad
+where(self > max, zeros_like(grad), t) if max is not None else t
+""", doc="Gradient of clamp by its input.")
+composite("_clamp_low_slope(Tensor grad, Tensor self, Tensor? min, Tensor? max) -> Tensor", hidden=True, body="""
+t = where(self < min, grad, zeros_like(grad)) if min is not None else zeros_like(grad)
+where(min < max, t, zeros_like(grad)) if min is not None and max is not None else t
+""", doc="Gradient of clamp by the lower bound.")
+composite("_clamp_high_slope(Tensor grad, Tensor self, Tensor? min, Tensor? max) -> Tensor", hidden=True, body="""
+t = where(self > max, grad, zeros_like(grad)) if max is not None else zeros_like(grad)
+where(max < min, grad, t) if min is not None and max is not None else t
+""", doc="Gradient of clamp by the upper bound.")
 
 # ---- comparison --------------------------------------------------------------------------------
 for name, c, alias in (("eq", "==", ()), ("ne", "!=", ("not_equal",)), ("lt", "<", ("less",)), ("le", "<=", ("less_equal",)),

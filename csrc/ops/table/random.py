@@ -48,9 +48,9 @@ func("bernoulli_.Tensor(Tensor(a!) self, Tensor p, *, Generator? generator=None)
 func("bernoulli(Tensor self, *, Generator? generator=None) -> Tensor", out=True, flags=("RANDOM",), grad={"self": "zeros_like(grad)"}, doc="1 with the probability that each element gives.")
 func("bernoulli.p(Tensor self, float p, *, Generator? generator=None) -> Tensor", flags=("RANDOM",), grad={"self": "zeros_like(grad)"}, doc="1 with probability p, of self's shape.")
 func("multinomial(Tensor self, int num_samples, bool replacement=False, *, Generator? generator=None) -> Tensor", out=True, flags=("RANDOM",), doc="Category numbers drawn by weight.")
-composite("normal.Tensor_float(Tensor mean, float std=1, *, Generator? generator=None) -> Tensor", py=("function",), out=True, doc="Normal with a mean per element.")
-composite("normal.float_Tensor(float mean, Tensor std, *, Generator? generator=None) -> Tensor", py=("function",), out=True, doc="Normal with a deviation per element.")
-composite("normal.Tensor_Tensor(Tensor mean, Tensor std, *, Generator? generator=None) -> Tensor", py=("function",), out=True, doc="Normal per element.")
+func("normal.Tensor_float(Tensor mean, float std=1, *, Generator? generator=None) -> Tensor", py=("function",), out=True, flags=("RANDOM",), node="NormalBackward1", grad={"mean": "zeros_like(mean)"}, doc="Normal with a mean per element.")
+func("normal.float_Tensor(float mean, Tensor std, *, Generator? generator=None) -> Tensor", py=("function",), out=True, flags=("RANDOM",), node="NormalBackward2", grad={"std": "zeros_like(std)"}, doc="Normal with a deviation per element.")
+func("normal.Tensor_Tensor(Tensor mean, Tensor std, *, Generator? generator=None) -> Tensor", py=("function",), out=True, flags=("RANDOM",), node="NormalBackward3", grad={"mean": "zeros_like(mean)", "std": "zeros_like(std)"}, doc="Normal per element.")
 composite("normal.float_float(float mean, float std, int[] size, *, Generator? generator=None, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor",
           py=("function",), out=True, doc="Normal of a size.")
 func("native_dropout(Tensor input, float p, bool? train) -> (Tensor out, Tensor mask)", py=("function",), nondiff=("mask",), flags=("RANDOM",),

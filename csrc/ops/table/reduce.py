@@ -124,17 +124,13 @@ for name in ("cummax", "cummin"):
     op(f"{name}(Tensor self, int dim) -> (Tensor values, Tensor indices)", nondiff=("indices",),
        grad={"self": "place_along(grad, dim, indices, self.shape)"}, jvp=None, doc=f"Running {name[3:]} and where it is.")
 op("_logcumsumexp(Tensor self, int dim) -> Tensor", hidden=True, node="LogcumsumexpBackward0",
-   grad={"self": "grad if self.ndim == 0 else _logcumsumexp_complex_backward(grad, self, result, dim) if self.is_complex() else _logcumsumexp_backward(grad, self, result, dim)"}, doc="log of the cumulated sums of exponentials.")
+   grad={"self": "_logcumsumexp_backward(grad, self, result, dim)"}, doc="log of the cumulated sums of exponentials.")
 composite("_logcumsumexp_backward(Tensor grad, Tensor self, Tensor result, int dim) -> Tensor", hidden=True,
-          body="""
-size = grad.abs().log()
-low = wrap_number(-3.4028234663852886e+38)
-rising = (logcumsumexp((where(grad > 0, size, low) - result).flip([dim]), dim).flip([dim]) + self).exp()
-falling = (logcumsumexp((where(grad < 0, size, low) - result).flip([dim]), dim).flip([dim]) + self).exp()
-rising - falling
-""", doc="Gradient of logcumsumexp, in logarithms: the parts where grad is positive and negative.")
-composite("_logcumsumexp_complex_backward(Tensor grad, Tensor self, Tensor result, int dim) -> Tensor", hidden=True,
-          body="(logcumsumexp((grad.log() - result.conj()).flip([dim]), dim).flip([dim]) + self.conj()).exp()", doc="Gradient of logcumsumexp of complex numbers.")
+          body="_running_decay(grad, result, dim, True) * (self - result).exp() if self.ndim > 0 else grad", doc="Gradient of logcumsumexp.")
+func("_running_decay(Tensor self, Tensor heights, int dim, bool reverse) -> Tensor", hidden=True,
+     grad={"self": "_running_decay(grad, heights, dim, not reverse)",
+           "heights": "grad * result - self * _running_decay(grad, heights, dim, False) if reverse else self * _running_decay(grad, heights, dim, True) - grad * result"},
+     doc="Sums up to each element (reverse: from each on) that decay with exp of the difference of heights on the way.")
 composite("logcumsumexp(Tensor self, int dim) -> Tensor", body="_logcumsumexp(self, dim)", out=True, doc="log of the cumulated sums of exponentials.")
 
 # ---- softmax -------------------------------------------------------------------------------------

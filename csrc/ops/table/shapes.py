@@ -52,7 +52,7 @@ composite("unflatten.int(Tensor(a) self, int dim, int[] sizes) -> Tensor(a)", do
 composite("ravel(Tensor(a) self) -> Tensor(a)", body="self.contiguous().view([-1])", doc="One dimension.")
 composite("broadcast_to(Tensor(a) self, int[] size) -> Tensor(a)", body="self.expand(size)", doc="expand.")
 composite("imag(Tensor(a) self) -> Tensor(a)", py=("function",), doc="The imaginary part as a view.")
-composite("conj_physical(Tensor self) -> Tensor", body="_conj_physical(self)", out=True, inplace=True, doc="The conjugate as a new tensor.")
+composite("conj_physical(Tensor self) -> Tensor", body="_conj_physical(self) if self.is_complex() else self", out=True, inplace=True, doc="The conjugate as a new tensor.")
 composite("is_same_size(Tensor self, Tensor other) -> bool", doc="Whether the sizes agree.")
 
 func("repeat(Tensor self, int[] repeats) -> Tensor", py=("method",), grad={"self": "repeat_backward(grad, repeats, self.shape)"}, jvp="linear", doc="The tensor repeated along each dimension.")

@@ -27,40 +27,7 @@ func("as_strided_scatter(Tensor self, Tensor src, SymInt[] size, SymInt[] stride
      grad={"self": "as_strided_scatter(zeros_like(grad, memory_format=torch.contiguous_format), grad.contiguous().as_strided(size, stride, storage_offset), size, stride, storage_offset)",
            "src": "grad.contiguous().as_strided(size, stride, storage_offset)"}, jvp="linear", out=True, doc="A copy with a strided part replaced.")
 
-# ---- views as copies -----------------------------------------------------------------------------
-for _sig, _call in (
-    ("alias_copy(Tensor self)", "alias(self)"),
-    ("as_strided_copy(Tensor self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None)", "as_strided(self, size, stride, storage_offset)"),
-    ("detach_copy(Tensor self)", "detach(self)"),
-    ("diagonal_copy(Tensor self, int offset=0, int dim1=0, int dim2=1)", "diagonal(self, offset, dim1, dim2)"),
-    ("expand_copy(Tensor self, SymInt[] size, *, bool implicit=False)", "expand(self, size, implicit=implicit)"),
-    ("permute_copy(Tensor self, int[] dims)", "permute(self, dims)"),
-    ("select_copy.int(Tensor self, int dim, SymInt index)", "select(self, dim, index)"),
-    ("slice_copy.Tensor(Tensor self, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1)", "slice(self, dim, start, end, step)"),
-    ("squeeze_copy(Tensor self)", "squeeze(self)"),
-    ("squeeze_copy.dim(Tensor self, int dim)", "squeeze(self, dim)"),
-    ("squeeze_copy.dims(Tensor self, int[] dim)", "squeeze(self, dim)"),
-    ("t_copy(Tensor self)", "t(self)"),
-    ("transpose_copy.int(Tensor self, int dim0, int dim1)", "transpose(self, dim0, dim1)"),
-    ("unfold_copy(Tensor self, int dimension, int size, int step)", "unfold(self, dimension, size, step)"),
-    ("unsqueeze_copy(Tensor self, int dim)", "unsqueeze(self, dim)"),
-    ("view_copy(Tensor self, SymInt[] size)", "view(self, size)"),
-    ("view_copy.dtype(Tensor self, ScalarType dtype)", "view(self, dtype)"),
-    ("view_as_real_copy(Tensor self)", "view_as_real(self)"),
-    ("view_as_complex_copy(Tensor self)", "view_as_complex(self)"),
-):
-    _over = _sig.split("(")[0].partition(".")[2]
-    composite(f"{_sig} -> Tensor", py=("function",), body=f"{_call}.clone()", out=f"{_over}_out" if _over else True,
-              doc=f"{_call.split('(')[0]} as a copy.")
-for _sig, _call in (("split_copy.Tensor(Tensor self, SymInt split_size, int dim=0)", "split(self, split_size, dim)"),
-                    ("split_with_sizes_copy(Tensor self, SymInt[] split_sizes, int dim=0)", "split_with_sizes(self, split_sizes, dim)"),
-                    ("unbind_copy.int(Tensor self, int dim=0)", "unbind(self, dim)")):
-    composite(f"{_sig} -> Tensor[]", py=("function",), body=f"_foreach_clone({_call})", doc=f"{_call.split('(')[0]} as copies.")
-composite("narrow_copy(Tensor self, int dim, SymInt start, SymInt length) -> Tensor", body="narrow(self, dim, start, length).clone()", out=True,
-          doc="narrow as a copy.")
-composite("unsafe_split.Tensor(Tensor self, SymInt split_size, int dim=0) -> Tensor[]", body="split(self, split_size, dim)", doc="split.")
-composite("unsafe_split_with_sizes(Tensor self, SymInt[] split_sizes, int dim=0) -> Tensor[]", body="split_with_sizes(self, split_sizes, dim)",
-          doc="split_with_sizes.")
+# ---- bytes ---------------------------------------------------------------------------------------
 view("view.dtype(Tensor(a) self, ScalarType dtype) -> Tensor(a)", py=("method",), node="ViewBackward1", grad={"self": "grad.view(self.dtype)"},
      doc="The same bytes as another dtype; the last dimension grows or shrinks with the size of elements.")
 
@@ -75,7 +42,7 @@ composite("block_diag(Tensor[] tensors) -> Tensor", py=("function",), doc="A mat
 composite("cartesian_prod(Tensor[] tensors) -> Tensor", py=("function",), doc="All combinations of elements.")
 composite("combinations(Tensor self, int r=2, bool with_replacement=False) -> Tensor", py=("function",), doc="Combinations of r elements.")
 composite("column_stack(Tensor[] tensors) -> Tensor", py=("function",), out=True, doc="Vectors as columns, matrices joined.")
-composite("rot90(Tensor self, int k=1, int[] dims=[0, 1]) -> Tensor", doc="Rotated by 90 degrees in a plane, k times.")
+func("rot90(Tensor self, int k=1, int[] dims=[0, 1]) -> Tensor", grad={"self": "grad.rot90(-k, dims)"}, jvp="linear", doc="Rotated by 90 degrees in a plane, k times.")
 func("repeat_interleave.Tensor(Tensor repeats, *, SymInt? output_size=None) -> Tensor", py=("function",), flags=("NO_META",),
      doc="Each index, as often as it is said.")
 composite("repeat_interleave.self_Tensor(Tensor self, Tensor repeats, int? dim=None, *, SymInt? output_size=None) -> Tensor",
