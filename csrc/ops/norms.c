@@ -408,9 +408,10 @@ op_native_batch_norm(mt_tensor *input, mt_tensor *weight, mt_tensor *bias, mt_te
     if (training) {
         if (aten_var_mean_correction(input, dims, n, mt_v_int(0), true, &var, &mean) < 0)
             goto done;
-        if (running_mean && update_running(running_mean, mean, momentum) < 0)
+        /* an empty batch has no statistics to keep */
+        if (running_mean && input->numel && update_running(running_mean, mean, momentum) < 0)
             goto done;
-        if (running_var) {
+        if (running_var && input->numel) {
             /* the running variance is the unbiased one */
             double count = channels ? (double)input->numel / (double)channels : 0;
             mt_tensor *f = mt_wrap_scalar(mt_v_float(count / (count - 1)));

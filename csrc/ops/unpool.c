@@ -219,11 +219,15 @@ fractional(mt_call *call, mt_tensor *self, const plan *p, mt_tensor *samples)
     if (!mt_is_floating(dtype))
         return mt_fail(MT_NOT_IMPLEMENTED, "\"fractional_max_pool%dd_out_frame\" not implemented for '%s'",
                        p->dims, mt_dtypes[dtype].scalar_name);
-    if (samples->ndim != 3 || samples->sizes[0] != p->batch || samples->sizes[1] != p->channels ||
-        samples->sizes[2] != p->dims)
-        return mt_fail(MT_RUNTIME,
-                       "Expect _random_samples to have shape [%lld, %lld, %d], but got %s",
-                       (long long)p->batch, (long long)p->channels, p->dims, mt_shape_str(samples));
+    if (samples->ndim != 3)
+        return mt_fail(MT_RUNTIME, "Expect _random_samples to have 3 dimensions, got %d", samples->ndim);
+    if (samples->sizes[0] < p->batch)
+        return mt_fail(MT_RUNTIME, "Expect _random_samples.size(0) no less then input batch size.");
+    if (samples->sizes[1] != p->channels)
+        return mt_fail(MT_RUNTIME, "Expect _random_samples.size(1) equals to input channel size.");
+    if (samples->sizes[2] != p->dims)
+        return mt_fail(MT_RUNTIME, "Expect _random_samples.size(2) equals to %d; got %lld.", p->dims,
+                       (long long)samples->sizes[2]);
     mt_tensor *x = mt_empty(self->ndim, self->sizes, NULL, MT_FLOAT64, self->device);
     mt_tensor *s = mt_empty(3, samples->sizes, NULL, MT_FLOAT64, self->device);
     mt_tensor *r = mt_empty(p->ndim, p->sizes, NULL, MT_FLOAT64, self->device), *at = mt_out(call, 1);
