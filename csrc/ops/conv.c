@@ -27,6 +27,20 @@ typedef struct plan {
     int ndim;
 } plan;
 
+/* "stride_height: 1 stride_width: 2"; one dimension is a row of height one. */
+static const char *
+by_axis(char *to, size_t room, const char *name, const int64_t *values, int dims)
+{
+    static const char *const axes[3] = {"depth", "height", "width"};
+    size_t at = 0;
+    if (dims == 1)
+        at = (size_t)snprintf(to, room, "%s_height: %d ", name, strcmp(name, "output_padding") ? 1 : 0);
+    for (int d = 0; d < dims && at < room; d++)
+        at += (size_t)snprintf(to + at, room - at, "%s%s_%s: %lld", d ? " " : "", name, axes[3 - dims + d],
+                               (long long)values[d]);
+    return to;
+}
+
 static int
 make_plan(plan *p, const mt_tensor *input, const mt_tensor *weight, const mt_tensor *bias,
           const int64_t *stride, int64_t stride_n, const int64_t *padding, int64_t padding_n,
@@ -55,8 +69,28 @@ make_plan(plan *p, const mt_tensor *input, const mt_tensor *weight, const mt_ten
         if (c->stride[d] <= 0)
             return mt_fail(MT_RUNTIME, "non-positive stride is not supported");
         if (c->dilation[d] <= 0)
-            return mt_fail(MT_RUNTIME, "dilation should be greater than zero");
+            return mt_fail(MT_RUNTIME, c->dilation[d] ? "dilation should be greater than zero"
+                                                      : "non-positive dilation is not supported");
+        if (extra[d] < 0)
+            return mt_fail(MT_RUNTIME, "negative output_padding is not supported");
     }
+    char names[128];
+    for (int d = 0; d < dims; d++) {
+        if (weight->sizes[d + 2] == 0)
+            return mt_fail(MT_RUNTIME, "kernel size should be greater than zero, but got %s",
+                           by_axis(names, sizeof names, "kernel", weight->sizes + 2, dims));
+        if (transposed && extra[d] >= c->stride[d] && extra[d] >= c->dilation[d]) {
+            char strides[128], dilations[128];
+            return mt_fail(MT_RUNTIME,
+                           "output padding must be smaller than either stride or dilation, but got %s %s %s",
+                           by_axis(names, sizeof names, "output_padding", extra, dims),
+                           by_axis(strides, sizeof strides, "stride", c->stride, dims),
+                           by_axis(dilations, sizeof dilations, "dilation", c->dilation, dims));
+        }
+    }
+    if (transposed && weight->sizes[1] == 0)
+        return mt_fail(MT_RUNTIME, "non-empty 2D or %dD weight tensor expected, but got: %s",
+                       dims == 3 ? 5 : 4, mt_shape_str(weight));
     if (input->ndim != weight->ndim)
         return mt_fail(MT_RUNTIME,
                        "Expected %dD (unbatched) or %dD (batched) input to conv%s%dd, but got input of "

@@ -69,6 +69,9 @@ columns_plan(plan *p, const mt_tensor *self, WINDOW_ARGS)
                   stride_n) < 0)
         return -1;
     int lead = self->ndim - 3;
+    if (self->ndim < 3)
+        return self->ndim ? mt_wrap_dim(self->ndim, self->ndim)
+                          : mt_fail(MT_INDEX, "Dimension specified as 1 but tensor has no dimensions");
     bool good = (lead == 0 && self->numel) ||
                 (lead == 1 && self->sizes[1] && self->sizes[2] && self->sizes[3]);
     if (!good)
@@ -85,13 +88,12 @@ columns_plan(plan *p, const mt_tensor *self, WINDOW_ARGS)
     if (p->windows[0] < 1 || p->windows[1] < 1)
         return mt_fail(MT_RUNTIME,
                        "Given input with spatial size (%lld, %lld), kernel_size=(%lld, %lld), "
-                       "dilation=(%lld, %lld), padding=(%lld, %lld), stride=(%lld, %lld), calculated shape "
-                       "of the array of sliding blocks as (%lld, %lld), but its components must be at least "
-                       "one.",
+                       "dilation=(%lld, %lld), padding=(%lld, %lld), calculated shape of the array of "
+                       "sliding blocks as (%lld, %lld), but its components must be at least one.",
                        (long long)p->size[0], (long long)p->size[1], (long long)p->kernel[0],
                        (long long)p->kernel[1], (long long)p->dilation[0], (long long)p->dilation[1],
-                       (long long)p->padding[0], (long long)p->padding[1], (long long)p->stride[0],
-                       (long long)p->stride[1], (long long)p->windows[0], (long long)p->windows[1]);
+                       (long long)p->padding[0], (long long)p->padding[1], (long long)p->windows[0],
+                       (long long)p->windows[1]);
     return 0;
 }
 
