@@ -403,6 +403,39 @@ dispatch_mode_at(PyObject *module, PyObject *index)
 }
 
 /* (included, excluded) of the calling thread, as raw key sets. */
+/* _set_conj(tensor, bool), _set_neg: the bit alone; the elements stay as they are. */
+static PyObject *
+set_bit(PyObject *args, mt_keys bit, bool complex_only)
+{
+    PyObject *o;
+    int on;
+    if (!PyArg_ParseTuple(args, "Op", &o, &on))
+        return NULL;
+    if (!mtpy_is_tensor(o))
+        return PyErr_Format(PyExc_TypeError, "a tensor is needed, not %s", Py_TYPE(o)->tp_name);
+    mt_tensor *t = (mt_tensor *)o;
+    if (complex_only && !mt_is_complex((mt_dtype)t->dtype))
+        return PyErr_Format(PyExc_RuntimeError,
+                            "only complex tensors have a conjugate bit, this one is of dtype %s",
+                            mt_dtypes[t->dtype].scalar_name);
+    t->keys = on ? t->keys | bit : t->keys & ~bit;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+set_conj(PyObject *module, PyObject *args)
+{
+    (void)module;
+    return set_bit(args, MT_KEY_BIT(Conjugate), true);
+}
+
+static PyObject *
+set_neg(PyObject *module, PyObject *args)
+{
+    (void)module;
+    return set_bit(args, MT_KEY_BIT(Negative), false);
+}
+
 static PyObject *
 thread_keys(PyObject *module, PyObject *unused)
 {
@@ -516,6 +549,8 @@ static PyMethodDef functions[] = {
     {"_len_torch_dispatch_stack", dispatch_mode_count, METH_NOARGS, NULL},
     {"_get_dispatch_stack_at", dispatch_mode_at, METH_O, NULL},
     {"_thread_keys", thread_keys, METH_NOARGS, NULL},
+    {"_set_conj", set_conj, METH_VARARGS, NULL},
+    {"_set_neg", set_neg, METH_VARARGS, NULL},
     {"_set_thread_keys", set_thread_keys, METH_VARARGS, NULL},
     {"_tensor_keys", tensor_keys, METH_O, NULL},
     {"_share_storage", share_storage, METH_VARARGS, NULL},

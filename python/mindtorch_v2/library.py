@@ -563,7 +563,7 @@ def register_vmap(op, func=None, /, *, lib=None):
 
     def register(function):
         library = lib or _fragment(overload.name())
-        library.impl(overload, _library_rules.make_vmap(overload, function), "FuncTorchBatched")
+        library.impl(overload, _library_rules.make_vmap(overload, function), _library_rules.VMAP_KEY)
 
     return register if func is None else register(func)
 
