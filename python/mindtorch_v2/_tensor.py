@@ -54,6 +54,28 @@ class _TensorMeta(type(_C.TensorBase)):
         return super().__repr__()
 
 
+def _map(self, name, callable, *others):
+    for t in (self, *others):
+        if t.requires_grad:
+            raise RuntimeError(
+                f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead."
+            )
+        if t.dtype != self.dtype:
+            raise TypeError(f"{name}: expected {t.type()} for argument, got {self.type()}")
+    _need_cpu(self, name)
+    lists = [t.expand(self.shape).reshape(-1).tolist() for t in (self, *others)]
+    return _write_flat(self, [callable(*elements) for elements in zip(*lists, strict=True)])
+
+
+def _need_cpu(self, name):
+    if self.device.type != "cpu":
+        raise TypeError(f"{name} is only implemented on CPU tensors")
+
+
+def _write_flat(self, values):
+    return self.copy_(_C.tensor(values, dtype=self.dtype).reshape(self.shape))
+
+
 class Tensor(_C.TensorBase, metaclass=_TensorMeta):
     """A multi-dimensional array with a dtype, on a device, that may record its history.
 
@@ -276,6 +298,7 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
     def imag(self, value):
         self.imag.copy_(value if isinstance(value, _C.TensorBase) else _C.tensor(value))
 
+    @_overridable
     def is_nonzero(self):
         """Whether a tensor of one element is not zero; RuntimeError for other tensors."""
         return bool(self)
@@ -316,6 +339,7 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
 
         return unique_consecutive(self, return_inverse, return_counts, dim)
 
+    @_overridable
     def resize(self, *sizes):
         """A view of the first elements in another shape (deprecated)."""
         import warnings
@@ -323,6 +347,7 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
         warnings.warn("non-inplace resize is deprecated", stacklevel=2)
         return self.reshape(*sizes)
 
+    @_overridable
     def resize_as(self, tensor):
         """A view in the shape of another tensor (deprecated)."""
         import warnings
@@ -330,41 +355,25 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
         warnings.warn("non-inplace resize_as is deprecated", stacklevel=2)
         return self.reshape(tensor.size())
 
+    @_overridable
     def apply_(self, callable):
         """Replaces each element by callable(element), in Python; CPU tensors without gradients only."""
         if self.requires_grad:
             raise RuntimeError(
                 "Can't call apply_() on Variable that requires grad. Use var.detach().apply_() instead."
             )
-        self._need_cpu("apply_")
-        return self._write_flat([callable(x) for x in self.reshape(-1).tolist()])
+        _need_cpu(self, "apply_")
+        return _write_flat(self, [callable(x) for x in self.reshape(-1).tolist()])
 
+    @_overridable
     def map_(self, tensor, callable):
         """Replaces each element by callable(element, element of tensor), in Python; see apply_."""
-        return self._map("map_", callable, tensor)
+        return _map(self, "map_", callable, tensor)
 
+    @_overridable
     def map2_(self, x, y, callable):
         """Replaces each element by callable(element, element of x, element of y), in Python."""
-        return self._map("map2_", callable, x, y)
-
-    def _map(self, name, callable, *others):
-        for t in (self, *others):
-            if t.requires_grad:
-                raise RuntimeError(
-                    f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead."
-                )
-            if t.dtype != self.dtype:
-                raise TypeError(f"{name}: expected {t.type()} for argument, got {self.type()}")
-        self._need_cpu(name)
-        lists = [t.expand(self.shape).reshape(-1).tolist() for t in (self, *others)]
-        return self._write_flat([callable(*elements) for elements in zip(*lists, strict=True)])
-
-    def _need_cpu(self, name):
-        if self.device.type != "cpu":
-            raise TypeError(f"{name} is only implemented on CPU tensors")
-
-    def _write_flat(self, values):
-        return self.copy_(_C.tensor(values, dtype=self.dtype).reshape(self.shape))
+        return _map(self, "map2_", callable, x, y)
 
     @_overridable
     def lu(self, pivot=True, get_infos=False):
