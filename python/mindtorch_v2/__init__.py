@@ -80,7 +80,8 @@ _LAZY = {
         "set_deterministic_debug_mode get_deterministic_debug_mode set_warn_always is_warn_always_enabled "
         "set_num_interop_threads get_num_interop_threads compiled_with_cxx11_abi get_file_path".split(), "_switches"
     ),
-    **dict.fromkeys(("finfo", "iinfo"), "_type_info"),
+    **dict.fromkeys(("DispatchKey", "DispatchKeySet", "ExcludeDispatchKeyGuard"), "_dispatch"),
+    **dict.fromkeys(("FunctionSchema", "Argument"), "_schema"),
     "AcceleratorError": "_errors",
     "OutOfMemoryError": "_errors",
 }

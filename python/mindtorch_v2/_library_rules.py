@@ -7,13 +7,7 @@ from collections import namedtuple
 from contextlib import contextmanager
 
 from . import _C
-from ._dispatch import (
-    _ADINPLACE_BIT,
-    _AUTOGRAD_BITS,
-    _dispatch_has_computed_kernel_for_dispatch_key,
-    _Guard,
-    _parse_dispatch_key,
-)
+from ._dispatch import _dispatch_has_computed_kernel_for_dispatch_key, _parse_dispatch_key
 
 VmapInfo = namedtuple("VmapInfo", "batch_size randomness")
 
@@ -23,13 +17,6 @@ VmapInfo = namedtuple("VmapInfo", "batch_size randomness")
 
 # the key of batched tensors; it lies below autograd (csrc/autograd/vmap.c)
 VMAP_KEY = "FuncTorchDynamicLayerBackMode"
-
-
-class _FromTheTop(_Guard):
-    """The layers above vmap take part again: the values may need gradients outside of it."""
-
-    def _change(self, included, excluded):
-        return included, excluded & ~(_AUTOGRAD_BITS | _ADINPLACE_BIT)
 
 
 def make_vmap(overload, function):
@@ -48,8 +35,14 @@ def make_vmap(overload, function):
         dims = [None if b is None else b[2] for b in here]
         plain_args, plain_kwargs = tree_unflatten(values, spec)
         in_dims, _ = tree_unflatten(dims, spec)
-        with _FromTheTop():
-            result = function(VmapInfo(*F._vmap_info(level)), in_dims, *plain_args, **plain_kwargs)
+        info = VmapInfo(*F._vmap_info(level))
+        # without this level, and with the layers above it: the values may need gradients outside
+        result = F._outside(
+            level,
+            _C.is_grad_enabled(),
+            len(F._forward_levels()),
+            lambda: function(info, in_dims, *plain_args, **plain_kwargs),
+        )
         if not isinstance(result, tuple) or len(result) != 2:
             raise RuntimeError(
                 f"register_vmap: the rule of {overload} must return (results, out_dims), got {type(result)}"

@@ -20,6 +20,7 @@ from ._C import (
 __all__ = [
     "get_ignored_functions",
     "get_overridable_functions",
+    "get_testing_overrides",
     "handle_torch_function",
     "has_torch_function",
     "resolve_name",
@@ -188,6 +189,15 @@ def get_overridable_functions():
 def get_ignored_functions():
     """Public functions that `__torch_function__` cannot override: they take no tensor."""
     return set(_walk()[2])
+
+
+def get_testing_overrides():
+    """{function: an override of it that returns -1}, for tests of `__torch_function__`."""
+
+    def answer():
+        return lambda *args, **kwargs: -1
+
+    return {function: answer() for functions in _walk()[0].values() for function in functions}
 
 
 def resolve_name(f):

@@ -142,3 +142,12 @@ def test_import_does_not_load_backends():
 def test_bad_device_text():
     with pytest.raises(RuntimeError, match="at start of device string: foo$"):
         torch.device("foo:1")
+
+
+def test_collect_env():
+    from mindtorch_v2.utils import collect_env
+
+    info = collect_env.get_env_info()
+    assert info.torch_version == torch.__version__ and info.is_cuda_available == "False"
+    text = collect_env.pretty_str(info)
+    assert "OPENBLAS_CORETYPE" in text and "OS: " in text and sys.version.split()[0] in text
