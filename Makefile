@@ -18,7 +18,7 @@ SOURCE := $(shell git ls-files 'csrc/*.[ch]' 'tests/*.[ch]' 'benchmarks/*.[ch]' 
 
 export MINDTORCH_WERROR := $(filter-out 0,$(WERROR))
 
-.PHONY: build test ctest demo parity sanitize isas threads bench stubs fmt lint clean distclean
+.PHONY: build test ctest demo parity sanitize isas threads bench stubs docs fmt lint clean distclean
 
 build: .venv/ready
 	$(PY) -m csrc.build
@@ -54,6 +54,10 @@ bench: build
 
 stubs: .venv/ready
 	$(PY) -m csrc.build --gen
+
+# The operator reference: build/docs/README.md is its index.
+docs: .venv/ready
+	$(PY) -m csrc.gen --docs build/docs
 
 fmt: .venv/ready-lint
 	.venv/bin/clang-format -i $(SOURCE)

@@ -11,7 +11,7 @@ import argparse
 import pathlib
 import sys
 
-from . import emit_core, emit_loops, emit_python
+from . import emit_core, emit_docs, emit_loops, emit_python, emit_stubs
 from .table import Entry, load
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -82,6 +82,7 @@ def main(argv: list[str]) -> int:
     ap.add_argument("--python", type=pathlib.Path, help="package folder for the stubs")
     ap.add_argument("--tables", type=pathlib.Path, default=ROOT / "ops" / "table")
     ap.add_argument("--show", metavar="OP", help="print what follows from one operator")
+    ap.add_argument("--docs", type=pathlib.Path, help="folder for the operator reference")
     ap.add_argument("--list", action="store_true", help="print the schemas of all operators")
     args = ap.parse_args(argv)
     entries = load(args.tables)
@@ -95,8 +96,12 @@ def main(argv: list[str]) -> int:
     if args.out:
         generate(entries, args.out)
     if args.python:
-        for name, text in emit_python.emit_stub(entries).items():
-            write(args.python / "_C" / name if False else args.python / name, text)
+        for name, text in emit_stubs.emit_stubs(entries).items():
+            write(args.python / name, text)
+    if args.docs:
+        args.docs.mkdir(parents=True, exist_ok=True)
+        for name, text in emit_docs.emit_docs(entries).items():
+            write(args.docs / name, text)
     return 0
 
 

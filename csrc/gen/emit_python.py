@@ -1,5 +1,5 @@
-"""Emits what Python sees: the signatures that the argument matcher reads, one entry point per
-function and method, and the stubs."""
+"""Emits what Python sees: the signatures that the argument matcher reads, and one entry point per
+function and method."""
 
 from __future__ import annotations
 
@@ -20,10 +20,6 @@ _TYPE_TEXT = {"TENSOR": "Tensor", "TENSORS": "tuple of Tensors", "INT": "int", "
               "SCALARS": "tuple of Scalars", "STR": "str", "DTYPE": "torch.dtype", "DEVICE": "torch.device",
               "LAYOUT": "torch.layout", "FORMAT": "torch.memory_format", "GENERATOR": "torch.Generator",
               "STORAGE": "Storage"}
-_STUB_TYPE = {"TENSOR": "Tensor", "TENSORS": "Sequence[Tensor]", "INT": "int", "FLOAT": "float", "BOOL": "bool",
-              "SCALAR": "Number", "INTS": "_size", "FLOATS": "Sequence[float]", "BOOLS": "Sequence[bool]",
-              "SCALARS": "Sequence[Number]", "STR": "str", "DTYPE": "dtype", "DEVICE": "DeviceLike",
-              "LAYOUT": "layout", "FORMAT": "memory_format", "GENERATOR": "Generator", "STORAGE": "Storage"}
 # operators whose Tensor argument also takes a Python number (it becomes a wrapped tensor)
 NUMBERS_AS_TENSORS = frozenset(
     "add add_ sub sub_ mul mul_ div div_ divide divide_ true_divide true_divide_ floor_divide floor_divide_ "
@@ -250,42 +246,3 @@ def emit_signatures(entries: list[Entry]) -> str:
 def _doc(name: str, sigs: list[Signature], doc: str) -> str:
     text = "\\n".join(c_str(name + s.text()) for s in sigs if not s.deprecated)
     return (text + "\\n\\n" + c_str(doc).replace("\n", "\\n")).replace('\\"', '"').replace('"', "'")
-
-
-def emit_stub(entries: list[Entry]) -> dict[str, str]:
-    """.pyi texts by file name."""
-    table = packets(entries)
-    files = {}
-    for fname, ns, is_class in (("_VariableFunctions.pyi", "function", False), ("_TensorBase.pyi", "method", True),
-                                ("_nn.pyi", "nn", False)):
-        lines = ["# Made from the operator table.", "from typing import Any, Sequence, overload",
-                 "from mindtorch_v2 import Generator, Tensor, device, dtype, layout, memory_format",
-                 "from mindtorch_v2.types import Device as DeviceLike, Number, Storage, _size", ""]
-        ind = ""
-        if is_class:
-            lines.append("class TensorBase:")
-            ind = "    "
-        for name, sigs in sorted(table[ns].items()):
-            sigs = [s for s in sigs if not s.deprecated]
-            for s in sigs:
-                if len(sigs) > 1:
-                    lines.append(f"{ind}@overload")
-                ps, star = (["self"] if is_class else []), False
-                for p in s.params:
-                    if p.kwonly and not star:
-                        ps.append("*")
-                        star = True
-                    t = _STUB_TYPE[p.arg.kind] if p.index != -2 or p.out_count == 1 else "tuple[Tensor, ...]"
-                    if p.arg.is_tensor and name in NUMBERS_AS_TENSORS and p.name != "input":
-                        t = "Tensor | Number"
-                    if p.arg.optional or p.default == "None":
-                        t += " | None"
-                    pname = p.name + "_" if p.name in ("from", "lambda") else p.name
-                    ps.append(f"{pname}: {t}" + (" = ..." if p.default is not None else ""))
-                rets = s.entry.schema.returns
-                one = {"Tensor": "Tensor", "Tensor[]": "tuple[Tensor, ...]", "int": "int", "bool": "bool",
-                       "float": "float", "Scalar": "Number", "ScalarType": "dtype"}
-                ret = "None" if not rets else one[rets[0].type] if len(rets) == 1 else "tuple[" + ", ".join(one[r.type] for r in rets) + "]"
-                lines.append(f"{ind}def {name}({', '.join(ps)}) -> {ret}: ...")
-        files[fname] = "\n".join(lines) + "\n"
-    return files

@@ -12,12 +12,16 @@ from csrc.gen.table import load
 
 TABLES = pathlib.Path(__file__).resolve().parent.parent.parent / "csrc" / "ops" / "table"
 # Made from nothing or from a generator, optimizer steps, lists of tensors: tested by their own files.
-ELSEWHERE = {"random", "foreach", "optim"}
+ELSEWHERE = {"random", "foreach", "optim", "rnn"}
 
 # Intervals that pointwise functions want their arguments from; the others get [0.1, 0.9].
 DOMAINS = {"acosh": (1.2, 3.0), "digamma": (1.0, 3.0), "lgamma": (1.0, 3.0), "polygamma": (1.0, 3.0), "zeta": (1.2, 3.0)}
 
 SAMPLES = """
+bilinear: a, e, b3 ; a, e, b3, u2 | one_hot: n3, 4
+embedding_bag: a, n3, torch.tensor([0, 2]) ; a, n3, torch.tensor([0, 1]), False, 1 ; a, n3, torch.tensor([0, 0]), False, 2
+embedding_bag.padding_idx: a, n3, torch.tensor([0, 2]), False, 0, False, None, False, None
+native_group_norm: g4, w4, x4, 2, 4, 3, 2, 1e-5 | native_batch_norm: a, w4, x4, None, None, True, 0.1, 1e-5 | renorm: a, 2, 0, 0.8
 quantile: a, q2 ; a, q2, 1 | nanquantile: a, q2, 0, True | quantile.scalar: a, 0.37 | nanquantile.scalar: a, 0.37, 1
 cdist: a, c ; a, c, 1.5 | pdist: a ; a, 3.0 | histogram.bins_tensor: a, w4.sort()[0] | histogram.bin_ct: a, 3
 histogramdd: a, [2, 1, 2, 3] | histogramdd.int_bins: a, 2 | histogramdd.TensorList_bins: a[:, :2], [w4.sort()[0], x4.sort()[0]]
@@ -190,7 +194,7 @@ def space(dtype=torch.float64):
         "n34": torch.tensor([[0, 1, 2, 0], [1, 1, 0, 2], [2, 0, 0, 1]]),
         "p34": torch.tensor([[0, 1, 2, 0], [1, 2, 0, 2], [2, 0, 1, 1]]),
         "k": torch.tensor([[True, False, True, True], [False] * 4, [True, True, False, False]]),
-        "new": new, "g44": new(2, 8, 2, 3), "i44": new(2, 1, 4, 6), "sq": new(4, 2, 2) + torch.eye(4).reshape(4, 2, 2),
+        "new": new, "g44": new(2, 8, 2, 3), "b3": new(2, 4, 4), "i44": new(2, 1, 4, 6), "sq": new(4, 2, 2) + torch.eye(4).reshape(4, 2, 2),
         "d4": new(2, 3, 4, 2, low=-0.9), "d5": new(1, 2, 3, 2, 3, low=-0.9), "c4": new(2, 2, 2), "c5": new(1, 2, 3),
         "m34": torch.tensor([[1, -1, 0, 0], [0, 3, -1, 1], [2, 1, 0, -1]]), "p23": torch.tensor([[1, 0, 3], [2, 2, 0]]),
         "u12": new(12), "e6": new(6), "places": places, "q2": torch.tensor([0.22, 0.71], dtype=dtype),
@@ -234,8 +238,12 @@ def kept(name, args):
 # Operators whose derivative has none, here and in PyTorch.
 ONCE = {"cdist", "pdist"}
 
-# What is given only up to a factor, as something that no factor changes.
-INVARIANT = {"linalg_eig": lambda values, vectors: [values, vectors.abs()]}
+# What is given only up to a factor, as something that no factor changes; results whose derivatives
+# PyTorch leaves out are left out.
+INVARIANT = {
+    "linalg_eig": lambda values, vectors: [values, vectors.abs()],
+    "native_group_norm": lambda values, mean, rstd: [values],
+}
 
 
 def table():
@@ -247,7 +255,7 @@ def table():
             continue
         if entry.hidden or entry.group in ELSEWHERE or name.startswith("_"):
             continue
-        if name.endswith(("_backward", "_backward_data")) or name.startswith(("new_", "empty")):
+        if name == "ctc_loss" or name.endswith(("_backward", "_backward_data")) or name.startswith(("new_", "empty")):
             continue
         out[entry.schema.full_name.removeprefix("aten::")] = entry
     return out

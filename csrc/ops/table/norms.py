@@ -8,7 +8,7 @@ composite("native_layer_norm_backward(Tensor grad_out, Tensor input, int[] norma
 composite("layer_norm(Tensor input, int[] normalized_shape, Tensor? weight=None, Tensor? bias=None, float eps=1e-05, bool cudnn_enable=True) -> Tensor", py=("function",), cast="float32",
           body="native_layer_norm(input, normalized_shape, weight, bias, eps)[0]", doc="Normalises over the last dimensions (Ba et al., 2016).")
 composite("rms_norm(Tensor input, int[] normalized_shape, Tensor? weight=None, float? eps=None) -> Tensor", py=("function",), doc="Divides by the root mean square of the last dimensions.")
-func("native_group_norm(Tensor input, Tensor? weight, Tensor? bias, int N, int C, int HxW, int group, float eps) -> (Tensor, Tensor, Tensor)", py=("function",), nondiff=("result1", "result2"),
+func("native_group_norm(Tensor input, Tensor? weight, Tensor? bias, int N, int C, int HxW, int group, float eps) -> (Tensor, Tensor, Tensor)", py=("function",),
      grad={"input, weight, bias": "_group_norm_backward(grads[0], input, result1, result2, weight, bias, group, eps, [want['input'], want['weight'], want['bias']])"},
      doc="Group norm with the means and the reciprocal deviations.")
 composite("_group_norm_backward(Tensor grad_out, Tensor input, Tensor mean, Tensor rstd, Tensor? weight, Tensor? bias, int group, float eps, bool[3] output_mask) -> (Tensor?, Tensor?, Tensor?)", hidden=True,
