@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "ops/pooled.h"
 #include "ops/pointwise.h"
 #include "ops_gen.h"
 
@@ -264,11 +265,47 @@ pool_max_run(mt_call *call, mt_tensor *self, const plan *r, bool adaptive)
     return rc;
 }
 
+int
+mt_check_pool_gradient(const char *name, const mt_tensor *grad, const mt_tensor *self,
+                       mt_tensor *indices, int dims)
+{
+    int lead = self->ndim - dims;
+    if (grad->ndim != dims + 1 && grad->ndim != dims + 2)
+        return mt_fail(MT_RUNTIME, "%s(): Expected %dD or %dD gradOutput, but got: %s", name, dims + 1,
+                       dims + 2, mt_shape_str(grad));
+    if (grad->ndim != self->ndim || memcmp(grad->sizes, self->sizes, (size_t)lead * sizeof(int64_t)))
+        return mt_fail(MT_RUNTIME, "%s(): gradOutput of sizes %s does not belong to an input of sizes %s",
+                       name, mt_shape_str(grad), mt_shape_str(self));
+    if (!mt_same_shape(grad, indices))
+        return mt_fail(MT_RUNTIME, "expected sizes %s for `indices` but got sizes %s", mt_shape_str(grad),
+                       mt_shape_str(indices));
+    if (indices->dtype != MT_INT64)
+        return mt_fail(MT_RUNTIME, "expected scalar type Long but found %s",
+                       mt_dtypes[indices->dtype].scalar_name);
+    int64_t plane = 1;
+    for (int d = lead; d < self->ndim; d++)
+        plane *= self->sizes[d];
+    mt_tensor *at = mt_is_meta(indices) ? NULL : mt_contiguous_data(indices, false);
+    if (!at)
+        return mt_is_meta(indices) ? 0 : -1;
+    const int64_t *places = mt_data(at);
+    int rc = 0;
+    for (int64_t i = 0; i < at->numel && rc == 0; i++)
+        if (places[i] < 0 || places[i] >= plane)
+            rc = mt_fail(MT_RUNTIME, "%s(): found an invalid max index: %lld (output volumes are of size %lld)",
+                         name, (long long)places[i], (long long)plane);
+    mt_release(at);
+    return rc;
+}
+
 static int
 pool_max_back(mt_call *call, mt_tensor *grad, mt_tensor *self, mt_tensor *indices, int dims)
 {
     mt_tensor *out = mt_out(call, 0);
     plan r;
+    const char *name = strstr(call->op->name, "::");
+    if (mt_check_pool_gradient(name ? name + 2 : call->op->name, grad, self, indices, dims) < 0)
+        return -1;
     memset(&r, 0, sizeof r);
     r.p.dims = dims;
     r.p.planes = 1;

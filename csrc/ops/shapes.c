@@ -924,6 +924,10 @@ cat_meta(mt_call *call, mt_tensor *const *tensors, int64_t n, int64_t dim)
             return -1;
         return mt_set_output(call, 0, 1, &zero, NULL, common, tensors[0]->device);
     }
+    if (mt_has_out(call)) /* which may get another size below */
+        for (int64_t i = 0; i < n; i++)
+            if (mt_check_no_overlap(call->args[call->op->nargs - 1].u.t, tensors[i]) < 0)
+                return -1;
     int d = mt_wrap_dim(dim, first->ndim);
     if (d < 0)
         return -1;

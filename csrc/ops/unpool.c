@@ -1,6 +1,7 @@
 /* Unpooling, and max pooling over windows at random distances (Graham, 2014). */
 #include <math.h>
 
+#include "ops/pooled.h"
 #include "ops/determinism.h"
 #include "base/error.h"
 #include "ops/pointwise.h"
@@ -271,6 +272,9 @@ static int
 fractional_back(mt_call *call, mt_tensor *grad, mt_tensor *self, mt_tensor *indices, int dims)
 {
     mt_tensor *out = mt_out(call, 0);
+    const char *name = dims == 2 ? "fractional_max_pool2d_backward" : "fractional_max_pool3d_backward";
+    if (mt_check_pool_gradient(name, grad, self, indices, dims) < 0)
+        return -1;
     mt_tensor *g = mt_empty(grad->ndim, grad->sizes, NULL, MT_FLOAT64, grad->device);
     mt_tensor *sum = mt_empty(self->ndim, self->sizes, NULL, MT_FLOAT64, self->device);
     mt_tensor *at = mt_contiguous_data(indices, false);
