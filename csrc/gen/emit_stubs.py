@@ -114,7 +114,7 @@ OPERATORS = (
 ).split()
 CASTS = "bfloat16 bool byte cdouble cfloat char double float half int long short".split()
 PROPERTIES = {
-    **dict.fromkeys("H T mH mT".split(), "Tensor"),
+    **dict.fromkeys("H T imag mH mT real".split(), "Tensor"),
     **dict.fromkeys("_version itemsize nbytes ndim output_nr".split(), "_int"),
     **dict.fromkeys(
         "is_cpu is_cuda is_ipu is_leaf is_maia is_meta is_mkldnn is_mps is_mtia is_nested is_quantized is_sparse "

@@ -54,7 +54,7 @@ _LAZY = {
         "FloatTensor DoubleTensor HalfTensor BFloat16Tensor LongTensor IntTensor ShortTensor CharTensor "
         "ByteTensor BoolTensor".split(), "_legacy_types"
     ),
-    **dict.fromkeys("lu solve lstsq eig symeig matrix_rank".split(), "_linalg_utils"),
+    **dict.fromkeys("solve lstsq eig symeig matrix_rank".split(), "_linalg_utils"),
     **dict.fromkeys(("svd_lowrank", "pca_lowrank"), "_lowrank"),
     "from_dlpack": "utils.dlpack",
     "to_dlpack": "utils.dlpack",

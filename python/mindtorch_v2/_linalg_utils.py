@@ -1,42 +1,8 @@
-"""Linear algebra under names from before torch.linalg: `lu`, and names that only say what took their
-place."""
+"""Linear algebra under names from before torch.linalg, which only say what took their place."""
 
-from . import _C
-
-__all__ = ["eig", "lstsq", "lu", "matrix_rank", "solve", "symeig"]
+__all__ = ["eig", "lstsq", "matrix_rank", "solve", "symeig"]
 
 _REMOVED = "This function was deprecated since version 1.9 and is now removed."
-
-
-def lu(A, pivot=True, get_infos=False, out=None):
-    """(LU, pivots) of matrices (..., m, n), with get_infos also LAPACK's infos, int32 of shape (...).
-
-    Says that torch.linalg.lu_factor takes its place. Raises TypeError where `out` has another length.
-    Reference: torch.lu.
-    """
-    if _C._has_torch_function_unary(A):
-        return _C._handle_torch_function(lu, (A,), (A,), dict(pivot=pivot, get_infos=get_infos, out=out))
-    import warnings
-
-    warnings.warn(
-        "torch.lu is deprecated in favor of torch.linalg.lu_factor / torch.linalg.lu_factor_ex and will be "
-        "removed in a future PyTorch release.\nLU, pivots = torch.lu(A, compute_pivots)\nshould be replaced "
-        "with\nLU, pivots = torch.linalg.lu_factor(A, compute_pivots)\nand\nLU, pivots, info = torch.lu(A, "
-        "compute_pivots, get_infos=True)\nshould be replaced with\nLU, pivots, info = "
-        "torch.linalg.lu_factor_ex(A, compute_pivots)",
-        stacklevel=2,
-    )
-    result = _C._linalg.linalg_lu_factor_ex(A, pivot=pivot)
-    if not get_infos:
-        result = tuple(result[:2])
-    if out is not None:
-        given = len(out) if isinstance(out, (tuple, list)) else 0
-        if given != len(result):
-            raise TypeError(f"expected tuple of {len(result)} elements but got {given}")
-        for target, value in zip(out, result, strict=True):
-            target.resize_as_(value).copy_(value)
-        return out
-    return result
 
 
 def solve(input, A, *, out=None):

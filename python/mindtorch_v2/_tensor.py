@@ -315,6 +315,7 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
 
         return lu(self, pivot, get_infos)
 
+    @_overridable
     def dim_order(self, *, ambiguity_check=False):
         """Dimensions from the outermost to the innermost in memory. With ambiguity_check RuntimeError
         where strides leave a choice (sizes of 1, equal strides)."""
@@ -374,13 +375,6 @@ class Tensor(_C.TensorBase, metaclass=_TensorMeta):
     def map2_(self, x, y, callable):
         """Replaces each element by callable(element, element of x, element of y), in Python."""
         return _map(self, "map2_", callable, x, y)
-
-    @_overridable
-    def lu(self, pivot=True, get_infos=False):
-        """See torch.lu."""
-        from ._linalg_utils import lu
-
-        return lu(self, pivot, get_infos)
 
     @_overridable
     def lstsq(self, other):

@@ -247,9 +247,20 @@ def norm(input, p="fro", dim=None, keepdim=False, out=None, dtype=None):
 
 def lu(A, pivot=True, get_infos=False, out=None):
     """LU factorization of A [..., m, n] in compact form: factors, pivots (int32, from 1) and, where
-    asked for, LAPACK's info per matrix."""
+    asked for, LAPACK's info per matrix. Warns that torch.linalg.lu_factor takes its place; TypeError
+    where `out` has another length."""
     if _overridden((A,)):
         return _handle(lu, (A,), A, pivot=pivot, get_infos=get_infos, out=out)
+    import warnings
+
+    warnings.warn(
+        "torch.lu is deprecated in favor of torch.linalg.lu_factor / torch.linalg.lu_factor_ex and will be "
+        "removed in a future PyTorch release.\nLU, pivots = torch.lu(A, compute_pivots)\nshould be replaced "
+        "with\nLU, pivots = torch.linalg.lu_factor(A, compute_pivots)\nand\nLU, pivots, info = torch.lu(A, "
+        "compute_pivots, get_infos=True)\nshould be replaced with\nLU, pivots, info = "
+        "torch.linalg.lu_factor_ex(A, compute_pivots)",
+        stacklevel=2,
+    )
     made = _VF._lu_with_info(A, pivot=pivot, check_errors=not get_infos)
     wanted = 3 if get_infos else 2
     if out is None:

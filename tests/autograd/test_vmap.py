@@ -164,9 +164,8 @@ REFUSED = [
     (lambda x: vmap(torch.sin, randomness="x"), "Only allowed values for randomness are 'error', 'different', or "
      "'same'. Got x"),
     (lambda x: vmap(torch.sin, chunk_size=0), "vmap: chunk_size should be None or greater than 0. (got 0)"),
-    (lambda x: vmap(lambda v: (v.requires_grad_() * 2).sum().backward())(x), "backward() called inside a functorch "
-     "transform. This is not supported, please use functorch.grad or functorch.vjp instead or call backward() outside "
-     "of functorch transforms."),
+    (lambda x: vmap(lambda v: (v.requires_grad_() * 2).sum().backward())(x), "You are attempting to call Tensor.requires_grad_() "
+     "(or perhaps using torch.autograd.functional.* APIs) inside of a function being transformed"),
 ]
 
 
