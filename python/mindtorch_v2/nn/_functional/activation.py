@@ -211,12 +211,12 @@ def gumbel_softmax(
         return redirect(gumbel_softmax, locals())
     if eps != 1e-10:
         warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
-    noise = torch.empty_like(logits, memory_format=torch.legacy_contiguous_format)
+    noise = torch.empty_like(logits, memory_format=torch.contiguous_format)
     noise = -noise.exponential_().log()
     soft = ((logits + noise) / tau).softmax(dim)
     if not hard:
         return soft
     best = soft.max(dim, keepdim=True)[1]
-    one_hot = torch.zeros_like(logits, memory_format=torch.legacy_contiguous_format)
+    one_hot = torch.zeros_like(logits, memory_format=torch.contiguous_format)
     one_hot = one_hot.scatter_(dim, best, 1.0)
     return one_hot - soft.detach() + soft

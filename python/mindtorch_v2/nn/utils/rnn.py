@@ -164,7 +164,7 @@ def invert_permutation(permutation):
     """The permutation (B,) that undoes ``permutation``; None for None."""
     if permutation is None:
         return None
-    out = torch.empty_like(permutation, memory_format=torch.legacy_contiguous_format)
+    out = torch.empty_like(permutation, memory_format=torch.contiguous_format)
     places = torch.arange(0, permutation.numel(), device=permutation.device)
     out.scatter_(0, permutation, places)
     return out
