@@ -197,7 +197,7 @@ mt_tensor *
 mt_packed_as(mt_tensor *src, mt_dtype dtype, int ndim, const int64_t *sizes)
 {
     if (src->dtype == dtype && mt_is_contiguous(src) && src->ndim == ndim && !mt_is_conj(src) &&
-        !mt_is_neg(src) && !memcmp(src->sizes, sizes, (size_t)ndim * sizeof(int64_t)))
+        !mt_is_neg(src) && (!ndim || !memcmp(src->sizes, sizes, (size_t)ndim * sizeof *sizes)))
         return mt_keep(src);
     mt_tensor *t = mt_empty(ndim, sizes, NULL, dtype, src->device);
     if (t && mt_copy_data(t, src) < 0) {
