@@ -23,7 +23,7 @@ check_parts(const mt_tensor *a, const mt_tensor *b)
                        "Expected object of scalar type %s but got scalar type %s for second argument",
                        mt_dtypes[a->dtype].scalar_name, mt_dtypes[b->dtype].scalar_name);
     if (a->dtype == MT_FLOAT16)
-        return mt_fail(MT_NOT_IMPLEMENTED, "complex32 is not implemented");
+        return mt_fail(MT_NOT_IMPLEMENTED, "\"complex\" not implemented for 'Half': complex32 is not built");
     return 0;
 }
 

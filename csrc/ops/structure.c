@@ -393,6 +393,34 @@ op_block_diag(mt_tensor *const *tensors, int64_t n)
     return out;
 }
 
+int
+mth_block_diag_backward(mt_tensor *grad, mt_tensor *const *tensors, int64_t n, mt_list *out)
+{
+    *out = mt_list_new(n);
+    if (!out->items)
+        return -1;
+    int64_t row = 0, column = 0;
+    for (int64_t i = 0; i < n; i++) {
+        mt_tensor *t = tensors[i];
+        int64_t h = t->ndim == 2 ? t->sizes[0] : 1, w = t->ndim == 2 ? t->sizes[1] : t->numel;
+        mt_tensor *rows = aten_narrow(grad, 0, row, h);
+        mt_tensor *block = rows ? aten_narrow(rows, 1, column, w) : NULL;
+        if (block && mt_is_complex((mt_dtype)block->dtype) && !mt_is_complex((mt_dtype)t->dtype)) {
+            mt_tensor *re = aten_real(block);
+            mt_release(block);
+            block = re;
+        }
+        out->items[i] = block ? aten_reshape(block, t->sizes, t->ndim) : NULL;
+        mt_xrelease(rows);
+        mt_xrelease(block);
+        if (!out->items[i])
+            return -1;
+        row += h;
+        column += w;
+    }
+    return 0;
+}
+
 mt_tensor *
 op_cartesian_prod(mt_tensor *const *tensors, int64_t n)
 {

@@ -150,8 +150,8 @@ bitwise_xor.Tensor: n34, p34 | bitwise_xor.Scalar: n34, 1 | bitwise_not: n34 | g
 bitwise_left_shift.Tensor: n34, p34 | bitwise_right_shift.Tensor: n34, p34
 narrow.Tensor: a, 1, torch.tensor(1), 2
 complex: a, c | polar: a, c | nan_to_num: a | clamp_min.Tensor: a, c | clamp_max.Tensor: a, c | clamp.Tensor: a, c, e + 0.4
-unique_dim: n34, 0 | diag_embed: a | trace: x33 | select_scatter: a, w4, 0, 1 | slice_scatter: a, p23[:, :2].to(a), 1, 1, 3
-diagonal_scatter: a, u | as_strided_scatter: a, sq[0], [2, 2], [4, 1] | view.dtype: a, torch.int8 | fill.Tensor: a, s0
+unique_dim: n34, 0 | diag_embed: a | trace: x33 | select_scatter: a, w4, 0, 1 | slice_scatter: a, y2, 1, 1, 3
+diagonal_scatter: a, u | as_strided_scatter: a, sq[0], [2, 2], [4, 1] | view.dtype: n34, torch.int32 | fill.Tensor: a, s0
 atleast_1d.Sequence: [a, s0] | atleast_2d.Sequence: [a, s0] | atleast_3d.Sequence: [a, s0] | broadcast_tensors: [a, u1, w4]
 meshgrid: [u, w4] | meshgrid.indexing: [u, w4], {'indexing': 'xy'} | block_diag: [a, x33, u] | cartesian_prod: [u, w4]
 column_stack: [u, x33] | rot90: a ; a, -3 ; p, 2, [1, 2] | repeat_interleave.Tensor: n3 | sum_to_size: a, [3, 1] ; p, [4]
@@ -161,7 +161,7 @@ index_reduce: a, 0, p3, c, 'amax' ; a, 0, n3, c, 'mean' ; a, 0, n3, c, 'prod' | 
 promote_types: torch.int8, torch.float16 | can_cast: torch.int8, torch.bool | einsum: 'ij,kj->ik', [a, c] ; 'ii', [x33]
 alias_copy: a | as_strided_copy: a, [2, 2], [4, 1] | diagonal_copy: a, 1 | expand_copy: u1, [3, 4] | permute_copy: p, [2, 0, 1]
 squeeze_copy: y1 | squeeze_copy.dim: y1, 1 | squeeze_copy.dims: y1, [1] | unfold_copy: a, 1, 2, 1 | unsqueeze_copy: a, 1
-view_copy: a, [2, 6] | view_copy.dtype: a, torch.int8 | split_with_sizes_copy: a, [1, 3], 1 | narrow_copy: a, 1, 1, 2
+view_copy: a, [2, 6] | view_copy.dtype: n34, torch.int32 | split_with_sizes_copy: a, [1, 3], 1 | narrow_copy: a, 1, 1, 2
 unsafe_split_with_sizes: a, [1, 3], 1 | view_as_complex_copy: y2 | view_as_real_copy: z
 conj: a ; z | view_as_real: z | view_as_complex: y2 | select.int: a, 1, 2 | real: z
 """

@@ -38,7 +38,9 @@ for _n in (1, 2, 3):
 composite("broadcast_tensors(Tensor[] tensors) -> Tensor[]", py=("function",), doc="All expanded to one shape.")
 composite("meshgrid(Tensor[] tensors) -> Tensor[]", py=("function",), body="meshgrid(tensors, indexing='ij')", doc="Coordinates of a grid.")
 composite("meshgrid.indexing(Tensor[] tensors, *, str indexing) -> Tensor[]", py=("function",), doc="Coordinates of a grid.")
-composite("block_diag(Tensor[] tensors) -> Tensor", py=("function",), doc="A matrix of matrices along its diagonal.")
+func("block_diag(Tensor[] tensors) -> Tensor", py=("function",), grad={"tensors": "block_diag_backward(grad, tensors)"}, jvp="linear",
+     doc="A matrix of matrices along its diagonal.")
+helper("block_diag_backward(Tensor grad, Tensor[] tensors) -> Tensor[]")
 composite("cartesian_prod(Tensor[] tensors) -> Tensor", py=("function",), doc="All combinations of elements.")
 composite("combinations(Tensor self, int r=2, bool with_replacement=False) -> Tensor", py=("function",), doc="Combinations of r elements.")
 composite("column_stack(Tensor[] tensors) -> Tensor", py=("function",), out=True, doc="Vectors as columns, matrices joined.")
