@@ -79,6 +79,8 @@ class PackedSequence(PackedSequence_):
         )
 
     def _on(self, kind, args, kwargs):
+        if not args and not kwargs:
+            return self.to(kind)
         probe = torch.tensor((), dtype=self.data.dtype, device=self.data.device).to(*args, **kwargs)
         if probe.device.type == kind:
             return self.to(*args, **kwargs)
