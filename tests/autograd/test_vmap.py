@@ -165,7 +165,9 @@ REFUSED = [
      "'same'. Got x"),
     (lambda x: vmap(torch.sin, chunk_size=0), "vmap: chunk_size should be None or greater than 0. (got 0)"),
     (lambda x: vmap(lambda v: (v.requires_grad_() * 2).sum().backward())(x), "You are attempting to call Tensor.requires_grad_() "
-     "(or perhaps using torch.autograd.functional.* APIs) inside of a function being transformed"),
+     "(or perhaps using torch.autograd.functional.* APIs) inside of a function being "
+     "transformed by a functorch transform. This is unsupported, please attempt to use the functorch transforms (e.g. "
+     "grad, vjp, jacrev, jacfwd, hessian) or call requires_grad_() outside of a function being transformed instead."),
 ]
 
 
