@@ -76,7 +76,8 @@ struct mt_derivative {
 
 enum {                        /* mt_derivative.flags */
     MT_D_REDUCES_BROADCAST = 1, /* gradients are summed to the input's shape by the engine */
-    MT_D_NOT_IMPLEMENTED = 2,   /* PyTorch raises "derivative for … is not implemented" */
+    MT_D_NOT_IMPLEMENTED = 2,   /* PyTorch raises "derivative for … is not implemented";
+                                 * of RuntimeError where the node is called NotImplemented */
     MT_D_UNDEFINED_OK = 4,      /* formula takes NULL gradients itself */
     MT_D_LEAVES_OUT = 8,        /* a tensor argument has no formula: it must not require a gradient */
 };

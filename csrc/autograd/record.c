@@ -292,8 +292,10 @@ not_implemented(mt_node *node, mt_tensor *const *grads, mt_tensor **out, uint64_
     (void)grads;
     (void)out;
     (void)want;
+    if (strcmp(node->derivative->name, "NotImplemented") == 0)
+        return mt_fail(MT_RUNTIME, "derivative for %s is not implemented", node->op->name);
     const char *name = strstr(node->op->name, "::");
-    return mt_fail(MT_RUNTIME, "derivative for %s is not implemented",
+    return mt_fail(MT_NOT_IMPLEMENTED, "the derivative for '%s' is not implemented.",
                    name ? name + 2 : node->op->name);
 }
 

@@ -12,7 +12,7 @@ from csrc.gen.table import load
 
 TABLES = pathlib.Path(__file__).resolve().parent.parent.parent / "csrc" / "ops" / "table"
 # Made from nothing or from a generator, optimizer steps, lists of tensors: tested by their own files.
-ELSEWHERE = {"random", "foreach", "optim", "rnn"}
+ELSEWHERE = {"random", "random_sampled", "foreach", "optim"}
 
 # Intervals that pointwise functions want their arguments from; the others get [0.1, 0.9].
 DOMAINS = {"acosh": (1.2, 3.0), "digamma": (1.0, 3.0), "lgamma": (1.0, 3.0), "polygamma": (1.0, 3.0), "zeta": (1.2, 3.0)}
@@ -255,7 +255,7 @@ def table():
             continue
         if entry.hidden or entry.group in ELSEWHERE or name.startswith("_"):
             continue
-        if name == "ctc_loss" or name.endswith(("_backward", "_backward_data")) or name.startswith(("new_", "empty")):
+        if name.endswith(("_backward", "_backward_data")) or name.startswith(("new_", "empty")):
             continue
         out[entry.schema.full_name.removeprefix("aten::")] = entry
     return out

@@ -146,7 +146,7 @@ def test_other_dtypes_agree_with_float64(name, text, dtype):
         assert "not implemented for" in str(error)
         pytest.skip(str(error))
     except RuntimeError as error:
-        assert re.search("not supported|Unsupported|is only supported for|of float|must be either float", str(error)), error
+        assert re.search("not supported|Unsupported|is only supported for|of float|must be either float|to be Half, Float or Double", str(error)), error
         pytest.skip(str(error))
     wide = {k: v for k, v in kwargs.items() if k != "dtype"} | ({"dtype": torch.float64} if "dtype" in kwargs else {})
     expected = f(*rounded, **wide)
@@ -214,7 +214,10 @@ def test_gradients(name, text):
     if sum(t.numel() for t in leaves) <= 40 and name not in samples.ONCE:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            assert gradgradcheck(call, leaves, eps=1e-6, atol=1e-4, rtol=1e-3)
+            try:
+                assert gradgradcheck(call, leaves, eps=1e-6, atol=1e-4, rtol=1e-3)
+            except RuntimeError as error:  # NotImplementedError is one
+                assert re.search("derivative for .* is not implemented", str(error))
 
 
 # ---------------------------------------------------------------- variants
@@ -311,10 +314,16 @@ def turned(t):
     return t.permute(order).contiguous().permute(order)
 
 
+LAYOUT = set(
+    "as_strided as_strided_copy as_strided_scatter contiguous view view.dtype view_as view_as_complex view_as_complex_copy "
+    "view_copy view_copy.dtype".split()
+)
+
+
 @pytest.mark.parametrize("layout", [scattered, turned])
 @every_case
 def test_layout_of_inputs_does_not_matter(name, text, layout):
-    if name in ("as_strided", "view", "view_as", "contiguous", "view_as_complex"):
+    if name in LAYOUT:
         pytest.skip("speaks of the layout")
     args, kwargs = samples.arguments(text)
     f = samples.function(TABLE[name])

@@ -8,8 +8,9 @@ composite("_embedding_bag_forward_only(Tensor weight, Tensor indices, Tensor off
           "int padding_idx=-1) -> (Tensor, Tensor, Tensor, Tensor)", py=("function",),
           body="_embedding_bag(weight, indices, offsets, scale_grad_by_freq, mode, sparse, per_sample_weights, include_last_offset, padding_idx)", doc="_embedding_bag.")
 func("_embedding_bag_backward(Tensor grad, Tensor indices, Tensor offsets, Tensor offset2bag, Tensor bag_size, Tensor maximum_indices, int num_weights, bool scale_grad_by_freq, int mode, bool sparse, "
-     "Tensor? per_sample_weights, int padding_idx=-1) -> Tensor", py=(), doc="Gradient of bags by the table.")
-func("_embedding_bag_per_sample_weights_backward(Tensor grad, Tensor weight, Tensor indices, Tensor offsets, Tensor offset2bag, int mode, int padding_idx=-1) -> Tensor", py=(), doc="Gradient of bags by their weights.")
+     "Tensor? per_sample_weights, int padding_idx=-1) -> Tensor", py=(), node="EmbeddingBagBackwardBackward0", grad={"grad, per_sample_weights": "@not_implemented"},
+     doc="Gradient of bags by the table.")
+func("_embedding_bag_per_sample_weights_backward(Tensor grad, Tensor weight, Tensor indices, Tensor offsets, Tensor offset2bag, int mode, int padding_idx=-1) -> Tensor", py=(), grad={"grad, weight": "@not_implemented"}, doc="Gradient of bags by their weights.")
 composite("embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int mode=0, bool sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False)"
           " -> (Tensor, Tensor, Tensor, Tensor)", py=("function",), body="_embedding_bag(weight, indices, offsets, scale_grad_by_freq, mode, sparse, per_sample_weights, include_last_offset)", doc="Bags of rows.")
 composite("embedding_bag.padding_idx(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq, int mode, bool sparse, Tensor? per_sample_weights, bool include_last_offset, int? padding_idx)"

@@ -32,10 +32,10 @@ op("linalg_lu_solve(Tensor LU, Tensor pivots, Tensor B, *, bool left=True, bool 
          "B": "linalg_lu_solve(LU, pivots, grad, left=left, adjoint=not adjoint)"}, doc="Solves a system from an LU factorization.")
 composite("lu_solve(Tensor self, Tensor LU_data, Tensor LU_pivots) -> Tensor", out=True, doc="linalg.lu_solve, argument order reversed.")
 op("linalg_ldl_factor_ex(Tensor self, *, bool hermitian=False, bool check_errors=False) -> (Tensor LD, Tensor pivots, Tensor info)",
-   out="out", py=_L, dtypes=_BLAS, nondiff=("pivots", "info"), grad={"self": "@not_implemented"}, doc="LDL factorization in compact form.")
+   out="out", py=_L, dtypes=_BLAS, nondiff=("pivots", "info"), node="NotImplemented", grad={"self": "@not_implemented"}, doc="LDL factorization in compact form.")
 composite("linalg_ldl_factor(Tensor self, *, bool hermitian=False) -> (Tensor LD, Tensor pivots)", out=True, py=_L, doc="LDL factorization in compact form.")
 op("linalg_ldl_solve(Tensor LD, Tensor pivots, Tensor B, *, bool hermitian=False) -> Tensor", py=_L, dtypes=_BLAS,
-   grad={"LD, B": "@not_implemented"}, doc="Solves a system from an LDL factorization.")
+   node="NotImplemented", grad={"LD, B": "@not_implemented"}, doc="Solves a system from an LDL factorization.")
 
 # ---- systems, inverses, determinants -------------------------------------------------------------
 op("_linalg_solve_ex(Tensor A, Tensor B, *, bool left=True, bool check_errors=False) -> (Tensor result, Tensor LU, Tensor pivots, Tensor info)",

@@ -96,13 +96,13 @@ _reduce_loss((pairwise_distance(anchor, positive, p, eps) - far + margin).clamp_
 op("multi_margin_loss(Tensor self, Tensor target, Scalar p=1, Scalar margin=1, Tensor? weight=None, int reduction=Mean) -> Tensor", py=("nn",), out="out", flags=("OUT_CONTIGUOUS",),
    grad={"self": "multi_margin_loss_backward(grad, self, target, p, margin, weight, reduction)"}, doc="Hinge on the scores of wrong classes.")
 op("multi_margin_loss_backward(Tensor grad_output, Tensor self, Tensor target, Scalar p, Scalar margin, Tensor? weight=None, int reduction=Mean) -> Tensor", py=("nn",), out="grad_input",
-   flags=("OUT_CONTIGUOUS",), doc="Gradient of multi_margin_loss.")
+   flags=("OUT_CONTIGUOUS",), node="NotImplemented", grad={"grad_output, self": "@not_implemented"}, doc="Gradient of multi_margin_loss.")
 composite(f"multilabel_margin_loss(Tensor self, Tensor target, {_R}) -> Tensor", py=("nn",), body="multilabel_margin_loss_forward(self, target, reduction)[0]", out="out",
           doc="Hinge between the scores of the target classes and the others.")
 op("multilabel_margin_loss_forward(Tensor self, Tensor target, int reduction) -> (Tensor output, Tensor is_target)", py=("nn",), out=False, flags=("OUT_CONTIGUOUS",), nondiff=("is_target",),
    node="MultilabelMarginLossBackward0", grad={"self": "multilabel_margin_loss_backward(grads.output, self, target, reduction, is_target)"}, doc="multilabel_margin_loss, and which classes are targets.")
 op("multilabel_margin_loss_backward(Tensor grad_output, Tensor self, Tensor target, int reduction, Tensor is_target) -> Tensor", py=("nn",), out="grad_input", flags=("OUT_CONTIGUOUS",),
-   doc="Gradient of multilabel_margin_loss.")
+   node="NotImplemented", grad={"grad_output, self": "@not_implemented"}, doc="Gradient of multilabel_margin_loss.")
 
 # ---- distances ---------------------------------------------------------------------------------
 composite("pairwise_distance(Tensor x1, Tensor x2, float p=2.0, float eps=1e-06, bool keepdim=False) -> Tensor", py=("function",), body="(x1 - x2 + eps).norm(p, -1, keepdim)",

@@ -23,11 +23,11 @@ _HIST = "(Tensor hist, Tensor bin_edges)"
 _NONE = {"self, weight": "@not_implemented"}
 _NONE_BINS = {"self, bins, weight": "@not_implemented"}
 _DATA = ("NO_META",)
-func(f"histogram.bins_tensor(Tensor self, Tensor bins, *, {_H}) -> {_HIST}", out="bins_tensor_out", grad=_NONE_BINS, flags=_DATA, doc="Counts between given edges.")
-func(f"histogram.bin_ct(Tensor self, int bins=100, *, float[]? range=None, {_H}) -> {_HIST}", out="bin_ct_out", grad=_NONE, flags=_DATA, doc="Counts in equal bins.")
-func(f"_histogramdd_bin_edges(Tensor self, int[] bins, *, float[]? range=None, {_H}) -> Tensor[]", py=_F, grad=_NONE, flags=_DATA, doc="Edges of equal bins per coordinate.")
-func(f"_histogramdd_from_bin_cts(Tensor self, int[] bins, *, float[]? range=None, {_H}) -> Tensor", py=_F, grad=_NONE, flags=_DATA, doc="Counts in equal bins.")
-func(f"_histogramdd_from_bin_tensors(Tensor self, Tensor[] bins, *, {_H}) -> Tensor", py=_F, grad=_NONE_BINS, flags=_DATA, doc="Counts between given edges.")
+func(f"histogram.bins_tensor(Tensor self, Tensor bins, *, {_H}) -> {_HIST}", out="bins_tensor_out", node="NotImplemented", grad=_NONE_BINS, flags=_DATA, doc="Counts between given edges.")
+func(f"histogram.bin_ct(Tensor self, int bins=100, *, float[]? range=None, {_H}) -> {_HIST}", out="bin_ct_out", node="NotImplemented", grad=_NONE, flags=_DATA, doc="Counts in equal bins.")
+func(f"_histogramdd_bin_edges(Tensor self, int[] bins, *, float[]? range=None, {_H}) -> Tensor[]", py=_F, node="NotImplemented", grad=_NONE, flags=_DATA, doc="Edges of equal bins per coordinate.")
+func(f"_histogramdd_from_bin_cts(Tensor self, int[] bins, *, float[]? range=None, {_H}) -> Tensor", py=_F, node="NotImplemented", grad=_NONE, flags=_DATA, doc="Counts in equal bins.")
+func(f"_histogramdd_from_bin_tensors(Tensor self, Tensor[] bins, *, {_H}) -> Tensor", py=_F, node="NotImplemented", grad=_NONE_BINS, flags=_DATA, doc="Counts between given edges.")
 _DD = "(Tensor hist, Tensor[] bin_edges)"
 composite(f"histogramdd(Tensor self, int[] bins, float[]? range=None, {_H}) -> {_DD}", py=_F, doc="Counts of points in equal bins per coordinate.")
 composite(f"histogramdd.int_bins(Tensor self, int bins, float[]? range=None, {_H}) -> {_DD}", py=_F, doc="Counts of points in equal bins.")
