@@ -83,12 +83,20 @@ mt_check_exponent(mt_call *call, mt_dtype common)
     return 0;
 }
 
+static const char *const no_bound = "torch.clamp: At least one of 'min' or 'max' must not be None";
+
+mt_tensor *
+mth_check_bounds(mt_tensor *self, mt_tensor *min, mt_tensor *max)
+{
+    return min || max ? mt_keep(self) : mt_fail_null(MT_RUNTIME, "%s", no_bound);
+}
+
 int
 mt_check_clamp(mt_call *call, mt_dtype common)
 {
     (void)common;
     if (mt_is_none(call->args[1]) && mt_is_none(call->args[2]))
-        return mt_fail(MT_RUNTIME, "torch.clamp: At least one of 'min' or 'max' must not be None");
+        return mt_fail(MT_RUNTIME, "%s", no_bound);
     return 0;
 }
 

@@ -18,6 +18,7 @@ ELSEWHERE = {"random", "random_sampled", "foreach", "optim"}
 DOMAINS = {"acosh": (1.2, 3.0), "digamma": (1.0, 3.0), "lgamma": (1.0, 3.0), "polygamma": (1.0, 3.0), "zeta": (1.2, 3.0)}
 
 SAMPLES = """
+clamp: a, 0.35 ; a, 0.35, 0.7
 bilinear: a, e, b3 ; a, e, b3, u2 | one_hot: n3, 4
 embedding_bag: a, n3, torch.tensor([0, 2]) ; a, n3, torch.tensor([0, 1]), False, 1 ; a, n3, torch.tensor([0, 0]), False, 2
 embedding_bag.padding_idx: a, n3, torch.tensor([0, 2]), False, 0, False, None, False, None

@@ -187,8 +187,10 @@ func("clamp_min.Tensor(Tensor self, Tensor min) -> Tensor", body="maximum(self, 
      grad={"self": _BELOW, "min": "where(self < min, grad, zeros_like(grad))"}, doc="Limits elements from below.")
 func("clamp_max.Tensor(Tensor self, Tensor max) -> Tensor", body="minimum(self, max)", inplace=True, out="Tensor_out", node="ClampMaxBackward1",
      grad={"self": _ABOVE, "max": "where(self > max, grad, zeros_like(grad))"}, doc="Limits elements from above.")
+helper("check_bounds(Tensor self, Tensor? min, Tensor? max) -> Tensor")
 func("clamp.Tensor(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor", names=("clip",), inplace=True, out="Tensor_out", node="ClampBackward0", body="""
-t = maximum(self, min) if min is not None else self
+x = check_bounds(self, min, max)
+t = maximum(x, min) if min is not None else x
 minimum(t, max) if max is not None else t
 """, grad={"self": "_clamp_slope(grad, self, min, max)", "min": "_clamp_low_slope(grad, self, min, max)", "max": "_clamp_high_slope(grad, self, min, max)"},
      doc="Limits elements to [min, max].")
