@@ -27,8 +27,15 @@ mtpy_raise(void)
     case MT_LINALG: type = mtpy_linalg_error ? mtpy_linalg_error : PyExc_RuntimeError; break;
     default: type = PyExc_RuntimeError; break;
     }
-    if (!PyErr_Occurred())
-        PyErr_SetString(type, message ? message : "unknown error");
+    if (!PyErr_Occurred()) {
+        if (!message)
+            message = "unknown error";
+        /* a text may quote bytes of a broken file */
+        PyObject *text = PyUnicode_DecodeUTF8(message, (Py_ssize_t)strlen(message), "replace");
+        if (text)
+            PyErr_SetObject(type, text);
+        Py_XDECREF(text);
+    }
     mt_error_clear();
     return NULL;
 }

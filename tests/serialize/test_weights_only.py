@@ -190,7 +190,8 @@ def test_classes_that_were_allowed():
     slots = torch.load(saved(with_attributes(Slots(), x=1, y=2)))
     assert (slots.x, slots.y) == (1, 2)
     assert torch.load(saved(with_attributes(SetsState(), y=2))).seen == {"y": 2}
-    assert torch.load(saved(Color.RED)) is Color.RED
+    if Color.RED.__reduce_ex__(2)[0] is not getattr:  # the first releases of Python 3.11 pickle it so
+        assert torch.load(saved(Color.RED)) is Color.RED
     assert torch.load(saved(function)) is function
 
 
