@@ -454,7 +454,7 @@ mtpy_setitem(PyObject *self, PyObject *key, PyObject *value)
         mt_tensor *list[MT_MAX_DIMS], *v;
         int n = index_list(&w, list);
         if (tensor)
-            v = without_leading((mt_tensor *)value, w.at->ndim);
+            v = without_leading((mt_tensor *)value, 0);
         else if (number.tag == MT_V_COMPLEX && !mt_is_complex((mt_dtype)t->dtype) &&
                  mt_scalar_imag(number) != 0)
             v = mt_fail_null(MT_RUNTIME, "value cannot be converted to type %s without overflow",

@@ -25,7 +25,7 @@ mt_broadcast(int64_t *sizes, int ndim, const int64_t *other, int other_ndim)
         for (int d = 0; d < n - ndim; d++)
             sizes[d] = 1;
     }
-    for (int d = n - other_ndim; d < n; d++) {
+    for (int d = n - 1; d >= n - other_ndim; d--) { /* the last dimension at fault is named */
         int64_t b = other[d - (n - other_ndim)];
         if (sizes[d] == 1)
             sizes[d] = b;

@@ -128,3 +128,19 @@ def _quiet():
     import warnings
 
     return warnings.catch_warnings(record=True)
+
+
+def test_leading_ones_of_a_value_do_not_count():
+    """The value of an assignment may have more dimensions than the place, as long as they are 1."""
+    mask = torch.tensor([[True, False, True], [False, False, True]])
+    for value in (torch.ones(1, 1, 4), torch.ones(1, 3, 4), torch.ones(1, 1, 1, 1)):
+        x = torch.zeros(2, 3, 4)
+        x[mask] = value
+        assert torch.equal(x, mask[..., None].float().expand(2, 3, 4))
+    with pytest.raises(RuntimeError, match="shape mismatch: value tensor of shape"):
+        torch.zeros(2, 3, 4)[mask] = torch.ones(2, 4)
+
+
+def test_shapes_are_compared_from_the_end():
+    with pytest.raises(RuntimeError, match=r"tensor a \(32\) must match the size of tensor b \(16\) at non-singleton dimension 2"):
+        torch.ones(2, 16, 32) + torch.ones(17, 16)

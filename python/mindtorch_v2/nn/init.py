@@ -71,8 +71,19 @@ def _no_grad_zero_(tensor):
         return tensor.zero_()
 
 
+# Above this share of normal numbers between the ends, drawing again those outside is PyTorch's way.
+_OFTEN_INSIDE = 0.3
+
+
+def _redraw_outside(tensor, mean, std, a, b, generator):
+    tensor.normal_(mean, std, generator=generator)
+    while (outside := (tensor < a) | (tensor > b)).any():
+        fresh = torch.empty_like(tensor).normal_(mean, std, generator=generator)
+        tensor.copy_(torch.where(outside, fresh, tensor))
+    return tensor
+
+
 def _no_grad_trunc_normal_(tensor, mean, std, a, b, generator=None):
-    # inverse transform: uniform numbers between the two ends' values of the distribution function
     def below(x):
         return (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0
 
@@ -84,6 +95,9 @@ def _no_grad_trunc_normal_(tensor, mean, std, a, b, generator=None):
         )
     with torch.no_grad():
         low, high = below((a - mean) / std), below((b - mean) / std)
+        if high - low > _OFTEN_INSIDE:
+            return _redraw_outside(tensor, mean, std, a, b, generator)
+        # inverse transform: uniform numbers between the two ends' values of the distribution function
         tensor.uniform_(2 * low - 1, 2 * high - 1, generator=generator)
         tensor.erfinv_().mul_(std * math.sqrt(2.0)).add_(mean)
         return tensor.clamp_(min=a, max=b)
